@@ -1,0 +1,3 @@
+"""Goldmill mills raw data into versioned gold training data."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Pure kernels over text: Arrow arrays in, Arrow arrays out."""
