@@ -32,7 +32,7 @@ def test_types_hold_for_no_documents_and_no_checks() -> None:
 
 
 def test_a_check_of_another_length_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="rule short.*2 documents"):
+    with pytest.raises(ValueError, match=r"rule short.*2 documents"):
         Verdicts.first([Check("short", np.zeros(1), np.zeros(1, dtype=bool), 0.0)], 2)
 
 
