@@ -54,8 +54,8 @@ def test_reading_does_not_stop_at_a_line_end_or_an_end_token(stopper: str) -> No
 
 
 def test_a_long_text_is_judged_by_more_than_its_start() -> None:
-    text = "0 1 2 " * 1000 + SENTENCES["en"] * 5000
-    assert identify(pa.array([text[:6000]]))[0].to_pylist() == ["und"]
+    text = "0 1 2 " * 4000 + SENTENCES["en"] * 5000
+    assert identify(pa.array([text[:24_000]]))[0].to_pylist() == ["und"]
     assert identify(pa.array([text]))[0].to_pylist() == ["en"]
 
 
