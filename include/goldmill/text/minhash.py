@@ -1,0 +1,539 @@
+"""Content ids, MinHash-LSH signatures and exact Jaccard similarity of documents.
+
+All of them look at a document as a row of *words*, so that copies which differ in case, punctuation, spacing or accents
+agree. ``normalize_for_hash`` shows the words and states what a word is. Everything is compiled and works on the UTF-8
+buffers of the Arrow arrays; it holds no lock, so that threads run side by side.
+
+Character classes come from the frozen Unicode 3.2 database that every Python carries (``unicodedata.ucd_3_2_0``), so
+that hashes do not change with the Python version. Characters that are younger than it count as letters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+from unicodedata import ucd_3_2_0
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from goldmill.rules.deduplication import MinHashConfig
+from goldmill.text.compiled import compiled, inlined
+
+SIGNATURE_TYPE: Final = pa.struct([("bands", pa.list_(pa.int64())), ("shingle_count", pa.int32())])
+
+# Character classes.
+_SEPARATOR, _WORD, _IGNORED, _ALONE = 0, 1, 2, 3
+# The tables cover planes 0 and 1; planes 2 and 3 are ideographs, the rest is private use and counts as letters.
+_TABLE_SIZE = 0x20000
+# Scripts written without spaces: each of their characters is a word.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x2FDF),  # radicals
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9D),  # half-width Katakana
+)
+_COMBINING_MARKS = range(0x0300, 0x0370)
+
+# Odd multipliers: the golden ratio in 64 bits (also the step of SplitMix64), and the two of MurmurHash3's finaliser.
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
+_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
+_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+_FNV_PRIME = np.uint64(0x100000001B3)
+_LARGEST = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+
+def normalize_for_hash(texts: pa.Array) -> pa.LargeStringArray:
+    """The words of each text, joined by one space; what ``content_hashes`` hashes and shingles are cut from.
+
+    A word is a run of characters that are neither white space, control, punctuation nor symbol (Unicode categories
+    Z, C, P and S); these end a word and are dropped. Letters are lower-cased, their accents removed, so composed
+    and decomposed forms agree. In scripts written without spaces (Han, Kana, Thai, Lao, Khmer, Myanmar) each character is a
+    word. A text without any word, such as a row of dashes, is returned as it is, so that it equals only itself.
+
+    Args:
+        texts: string array without nulls, one document a row.
+
+    Raises:
+        ValueError: if a text is null.
+    """
+    data, offsets = _buffers(texts, "text")
+    out, out_offsets = _normalize(data, offsets, *_character_tables())
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(out_offsets), pa.py_buffer(out))
+
+
+def content_hashes(texts: pa.Array) -> pa.StringArray:
+    """First 128 bits of SHA-256 over each normalised text (``normalize_for_hash``), as 32 hex digits.
+
+    Raises:
+        ValueError: if a text is null.
+    """
+    return pa.array((hashlib.sha256(text).hexdigest()[:32] for text in _slices(normalize_for_hash(texts))), pa.string())
+
+
+def document_ids(source: pa.Array, object_key: pa.Array, record_path: pa.Array, texts: pa.Array) -> pa.StringArray:
+    """First 128 bits of SHA-256 over where a document came from and what it says, as 32 hex digits.
+
+    Each of the four fields goes in as its length in bytes (64 bits, little endian) and its UTF-8 bytes, so that no two
+    different rows give the same input.
+
+    Raises:
+        ValueError: if a field is null or the arrays differ in length.
+    """
+    if len({len(source), len(object_key), len(record_path), len(texts)}) != 1:
+        raise ValueError(
+            f"document ids: source, object_key, record_path and text have {len(source)}, {len(object_key)}, "
+            f"{len(record_path)} and {len(texts)} rows; give one value of each for every document"
+        )
+    ids = []
+    for fields in zip(*map(_slices, (source, object_key, record_path, texts)), strict=True):
+        digest = hashlib.sha256()
+        for field in fields:
+            digest.update(struct.pack("<Q", len(field)))
+            digest.update(field)
+        ids.append(digest.hexdigest()[:32])
+    return pa.array(ids, pa.string())
+
+
+def url_hashes(urls: pa.Array) -> pa.StringArray:
+    """First 128 bits of SHA-256 over each normalised address (``normalize_url``); null where there is none."""
+    return pa.array(
+        (
+            None if url is None else hashlib.sha256(normalize_url(url).encode()).hexdigest()[:32]
+            for url in urls.to_pylist()
+        ),
+        pa.string(),
+    )
+
+
+def normalize_url(url: str) -> str:
+    """An address in the form in which equal ones compare equal.
+
+    Scheme and host in lower case, the scheme's default port, the fragment and ``utm_*`` query parameters (campaign
+    tags) dropped, an empty path written as ``/`` (RFC 3986, section 6.2.2.1 and 6.2.3). Everything else is kept, in its
+    order, since servers may tell it apart. What does not parse as an address is only stripped of white space.
+    """
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return url
+    if not parts.scheme or not parts.hostname:
+        return url
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if port is not None and port != {"http": 80, "https": 443, "ftp": 21}.get(parts.scheme):
+        host = f"{host}:{port}"
+    login, at, _ = parts.netloc.rpartition("@")
+    query = "&".join(pair for pair in parts.query.split("&") if not pair.lower().startswith("utm_"))
+    return urlunsplit((parts.scheme, f"{login}{at}{host}", parts.path or "/", query, ""))
+
+
+def signatures(texts: pa.Array, config: MinHashConfig) -> pa.StructArray:
+    """MinHash-LSH signatures: one 64-bit hash a band, and the number of distinct shingles.
+
+    A shingle is ``config.shingle_words`` words in a row; a document with fewer words is one shingle, and one without
+    words is one shingle of its raw text. Shingles are hashed to 64 bits. Permutation ``i`` is ``a[i] * x + b[i] modulo
+    2**64`` with odd ``a`` (multiply-shift hashing, Dietzfelbinger et al. 1997, universal in the leading bits, which
+    decide a minimum); ``a`` and ``b`` are drawn from SplitMix64 started at ``config.seed``. A band's hash covers its number
+    and its ``config.rows`` minima. The result depends on text and config alone, not on batch, thread or machine.
+
+    Args:
+        texts: string array without nulls, one document a row.
+        config: shingle size, bands, rows and seed.
+
+    Returns:
+        struct array (``SIGNATURE_TYPE``): ``bands`` with ``config.bands`` values a document, and ``shingle_count``.
+
+    Raises:
+        ValueError: if a text is null.
+    """
+    data, offsets = _buffers(texts, "text")
+    multipliers, increments = _permutations(config.permutations, config.seed)
+    bands, counts = _signatures(
+        data,
+        offsets,
+        *_character_tables(),
+        config.shingle_words,
+        multipliers,
+        increments,
+        config.bands,
+    )
+    ends = pa.array(np.arange(0, bands.size + 1, config.bands, dtype=np.int32))
+    lists = pa.ListArray.from_arrays(ends, pa.array(bands.reshape(-1).view(np.int64)))
+    return pa.StructArray.from_arrays([lists, pa.array(counts)], fields=list(SIGNATURE_TYPE))
+
+
+def jaccard(texts_a: pa.Array, texts_b: pa.Array, config: MinHashConfig) -> pa.DoubleArray:
+    """True Jaccard similarity of each pair of texts: shared distinct shingles over all distinct shingles.
+
+    Exact over the 64-bit shingle hashes of ``signatures``; one false agreement is expected in about 10**19 pairs of shingles.
+
+    Args:
+        texts_a: string array without nulls, one document a row.
+        texts_b: the other document of each pair, as long as ``texts_a``.
+        config: shingle size.
+
+    Returns:
+        one similarity a pair, 0 to 1; 1 for equal texts.
+
+    Raises:
+        ValueError: if a text is null or the arrays differ in length.
+    """
+    if len(texts_a) != len(texts_b):
+        raise ValueError(f"jaccard: {len(texts_a)} texts against {len(texts_b)}; give both documents of every pair")
+    return pa.array(
+        _jaccard(
+            *_buffers(texts_a, "text"),
+            *_buffers(texts_b, "text"),
+            *_character_tables(),
+            config.shingle_words,
+        )
+    )
+
+
+def _buffers(texts: pa.Array | pa.ChunkedArray, name: str) -> tuple[Bytes, Offsets]:
+    """UTF-8 bytes and offsets (rows + 1) of a string array; no copy of the bytes unless it is chunked."""
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    if texts.null_count:
+        raise ValueError(f"{name}: {texts.null_count} of {len(texts)} values are null; filter them out before hashing")
+    if texts.type != pa.large_string():
+        texts = texts.cast(pa.large_string())
+    _, offsets, data = texts.buffers()
+    if offsets is None or not len(texts):
+        view = np.zeros(1, np.int64)
+    else:
+        view = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    content = np.frombuffer(data or b"", np.uint8)
+    # Compiled functions exist once a kind of argument, and writable is a kind: make it always the same.
+    content.flags.writeable = view.flags.writeable = False
+    return content, view
+
+
+def _slices(texts: pa.Array) -> Iterator[memoryview]:
+    """The UTF-8 bytes of each row, without a copy."""
+    data, offsets = _buffers(texts, "field")
+    view = data.data
+    return (view[start:end] for start, end in pairwise(offsets.tolist()))
+
+
+@lru_cache(maxsize=1)
+def _character_tables() -> tuple[Bytes, npt.NDArray[np.uint32]]:
+    """Class and lower-case base letter of each code point in planes 0 and 1."""
+    classes = np.full(_TABLE_SIZE, _WORD, np.uint8)
+    folds = np.arange(_TABLE_SIZE, dtype=np.uint32)
+    for code in range(_TABLE_SIZE):
+        character = chr(code)
+        category = ucd_3_2_0.category(character)
+        if category in ("Cn", "Co", "Cs"):
+            continue
+        if category == "Cf":  # soft hyphens, joiners, marks of direction: inside words
+            classes[code] = _IGNORED
+        elif category[0] in "ZCPS":
+            classes[code] = _SEPARATOR
+        elif category[0] in "LM" and code >= 0xC0 or category == "Lu":
+            decomposed = ucd_3_2_0.normalize("NFD", character)
+            if all(ord(mark) in _COMBINING_MARKS for mark in decomposed[1:]):
+                # One letter each: the lower case of U+0130 is "i" with a dot above, which is a mark as well.
+                folds[code] = ord(decomposed[0].lower()[0])
+    classes[_COMBINING_MARKS.start : _COMBINING_MARKS.stop] = _IGNORED
+    for first, last in _UNSPACED:
+        block = classes[first : last + 1]
+        block[block == _WORD] = _ALONE
+    return classes, folds
+
+
+@lru_cache(maxsize=16)
+def _permutations(count: int, seed: int) -> tuple[Hashes, Hashes]:
+    """``count`` odd multipliers and increments from SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
+    mask = (1 << 64) - 1
+    state, drawn = seed, []
+    for _ in range(2 * count):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        mixed = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & mask
+        mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & mask
+        drawn.append(mixed ^ mixed >> 31)
+    return np.array(drawn[0::2], np.uint64) | np.uint64(1), np.array(drawn[1::2], np.uint64)
+
+
+@inlined
+def _decode(data: Bytes, at: int) -> tuple[int, int]:
+    """Code point at a byte position and the position behind it; Arrow strings are well-formed UTF-8."""
+    first = int(data[at])
+    if first < 0x80:
+        return first, at + 1
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | int(data[at + 1]) & 0x3F, at + 2
+    second = int(data[at + 1]) & 0x3F
+    third = int(data[at + 2]) & 0x3F
+    if first < 0xF0:
+        return (first & 0x0F) << 12 | second << 6 | third, at + 3
+    return (first & 0x07) << 18 | second << 12 | third << 6 | int(data[at + 3]) & 0x3F, at + 4
+
+
+@inlined
+def _class_of(code: int, classes: Bytes) -> int:
+    if code < _TABLE_SIZE:
+        return int(classes[code])
+    return _ALONE if code < 0x40000 else _WORD
+
+
+@inlined
+def _mix(value: np.uint64) -> np.uint64:
+    """MurmurHash3's 64-bit finaliser (Appleby): every bit of the input reaches every bit of the output."""
+    value ^= value >> np.uint64(33)
+    value *= _MIX_1
+    value ^= value >> np.uint64(33)
+    value *= _MIX_2
+    return value ^ value >> np.uint64(33)
+
+
+@compiled
+def _encode(code: int, out: Bytes, at: int) -> int:
+    """Write a code point as UTF-8; returns the position behind it."""
+    if code < 0x80:
+        out[at] = code
+        return at + 1
+    if code < 0x800:
+        out[at] = 0xC0 | code >> 6
+        out[at + 1] = 0x80 | code & 0x3F
+        return at + 2
+    if code < 0x10000:
+        out[at] = 0xE0 | code >> 12
+        out[at + 1] = 0x80 | code >> 6 & 0x3F
+        out[at + 2] = 0x80 | code & 0x3F
+        return at + 3
+    out[at] = 0xF0 | code >> 18
+    out[at + 1] = 0x80 | code >> 12 & 0x3F
+    out[at + 2] = 0x80 | code >> 6 & 0x3F
+    out[at + 3] = 0x80 | code & 0x3F
+    return at + 4
+
+
+@compiled
+def _normalize(data: Bytes, offsets: Offsets, classes: Bytes, folds: npt.NDArray[np.uint32]) -> tuple[Bytes, Offsets]:
+    rows = len(offsets) - 1
+    # A word of one byte needs a separator of at least one; a lone character of three bytes gets a space; lower case
+    # adds one byte to two at most: twice the input is enough.
+    out = np.empty(2 * (offsets[rows] - offsets[0]) + 1, np.uint8)
+    out_offsets = np.zeros(rows + 1, np.int64)
+    end = 0
+    for row in range(rows):
+        begin, at, stop = end, offsets[row], offsets[row + 1]
+        gap = False
+        while at < stop:
+            code, at = _decode(data, at)
+            kind = _class_of(code, classes)
+            if kind == _IGNORED:
+                continue
+            if kind == _SEPARATOR:
+                gap = True
+                continue
+            if (gap or kind == _ALONE) and end > begin:
+                out[end] = 0x20
+                end += 1
+            gap = kind == _ALONE
+            end = _encode(int(folds[code]) if code < _TABLE_SIZE else code, out, end)
+        if end == begin:
+            for raw in range(offsets[row], stop):
+                out[end] = data[raw]
+                end += 1
+        out_offsets[row + 1] = end
+    return out[:end].copy(), out_offsets
+
+
+@compiled
+def _hash_words(data: Bytes, start: int, stop: int, classes: Bytes, folds: npt.NDArray[np.uint32], out: Hashes) -> int:
+    """Hashes of the words in ``data[start:stop]``, in order; returns how many. Words as in ``normalize_for_hash``."""
+    count, at = 0, start
+    inside = False
+    running = _FNV_OFFSET
+    while at < stop:
+        code, at = _decode(data, at)
+        kind = _class_of(code, classes)
+        if kind == _WORD:
+            inside = True
+            folded = np.uint64(folds[code]) if code < _TABLE_SIZE else np.uint64(code)
+            running = (running ^ folded) * _FNV_PRIME
+        elif kind != _IGNORED:
+            if inside:
+                out[count] = _mix(running)
+                count += 1
+                inside = False
+                running = _FNV_OFFSET
+            if kind == _ALONE:
+                folded = np.uint64(folds[code]) if code < _TABLE_SIZE else np.uint64(code)
+                out[count] = _mix((_FNV_OFFSET ^ folded) * _FNV_PRIME)
+                count += 1
+    if inside:
+        out[count] = _mix(running)
+        count += 1
+    return count
+
+
+@compiled
+def _hash_shingles(
+    data: Bytes,
+    start: int,
+    stop: int,
+    classes: Bytes,
+    folds: npt.NDArray[np.uint32],
+    shingle_words: int,
+    hashes: Hashes,
+) -> int:
+    """Hashes of the shingles in ``data[start:stop]``, in order, with repeats; written over ``hashes``. At least one."""
+    words = _hash_words(data, start, stop, classes, folds, hashes)
+    if words == 0:
+        running = _FNV_OFFSET
+        for at in range(start, stop):
+            running = (running ^ np.uint64(data[at])) * _FNV_PRIME
+        # Another multiplier than words have, so that raw bytes do not pass for a word.
+        hashes[0] = _mix(running * _GOLDEN)
+        return 1
+    width = min(words, shingle_words)
+    shingles = words - width + 1
+    for first in range(shingles):
+        combined = np.uint64(width)
+        for word in range(first, first + width):
+            combined = combined * _GOLDEN + hashes[word]
+        hashes[first] = _mix(combined)
+    return shingles
+
+
+@inlined
+def _capacity(count: int) -> int:
+    """Slots of a hash set for ``count`` values: a power of two that it fills by half at most."""
+    slots = 16
+    while slots < 2 * count:
+        slots *= 2
+    return slots
+
+
+@inlined
+def _slot_of(value: np.uint64, table: Hashes, slots: int) -> int:
+    """Where ``value`` is in the set or would go (linear probing; 0 marks a free slot)."""
+    slot = int(value >> np.uint64(1)) & (slots - 1)
+    while table[slot] != np.uint64(0) and table[slot] != value:
+        slot = (slot + 1) & (slots - 1)
+    return slot
+
+
+@compiled
+def _keep_distinct(hashes: Hashes, count: int, table: Hashes) -> int:
+    """Move the first of each value in ``hashes[:count]`` to the front; returns how many. ``table`` is cleared first."""
+    slots = _capacity(count)
+    table[:slots] = 0
+    kept = 0
+    for index in range(count):
+        # 0 is the mark of a free slot; that 0 and 1 are taken for the same costs nothing measurable.
+        value = max(hashes[index], np.uint64(1))
+        slot = _slot_of(value, table, slots)
+        if table[slot] == 0:
+            table[slot] = value
+            hashes[kept] = value
+            kept += 1
+    return kept
+
+
+@compiled
+def _longest(offsets: Offsets) -> int:
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    return longest
+
+
+@compiled
+def _minima(shingles: Hashes, count: int, multipliers: Hashes, increments: Hashes, minima: Hashes) -> None:
+    """The least value of each permutation over ``shingles[:count]``."""
+    minima[:] = _LARGEST
+    for index in range(count):
+        shingle = shingles[index]
+        for permutation in range(len(minima)):
+            value = multipliers[permutation] * shingle + increments[permutation]
+            minima[permutation] = min(minima[permutation], value)
+
+
+@compiled
+def _signatures(
+    data: Bytes,
+    offsets: Offsets,
+    classes: Bytes,
+    folds: npt.NDArray[np.uint32],
+    shingle_words: int,
+    multipliers: Hashes,
+    increments: Hashes,
+    bands: int,
+) -> tuple[Hashes, npt.NDArray[np.int32]]:
+    rows = len(offsets) - 1
+    permutations = len(multipliers)
+    band_rows = permutations // bands
+    hashes = np.empty(_longest(offsets) // 2 + 2, np.uint64)
+    table = np.empty(16, np.uint64)
+    minima = np.empty(permutations, np.uint64)
+    out = np.empty((rows, bands), np.uint64)
+    counts = np.empty(rows, np.int32)
+    for row in range(rows):
+        shingles = _hash_shingles(data, offsets[row], offsets[row + 1], classes, folds, shingle_words, hashes)
+        if _capacity(shingles) > len(table):
+            table = np.empty(_capacity(shingles), np.uint64)
+        distinct = _keep_distinct(hashes, shingles, table)
+        counts[row] = distinct
+        _minima(hashes, distinct, multipliers, increments, minima)
+        for band in range(bands):
+            combined = np.uint64(band + 1)
+            for index in range(band * band_rows, (band + 1) * band_rows):
+                combined = _mix(combined * _GOLDEN + minima[index])
+            out[row, band] = combined
+    return out, counts
+
+
+@compiled
+def _jaccard(
+    data_a: Bytes,
+    offsets_a: Offsets,
+    data_b: Bytes,
+    offsets_b: Offsets,
+    classes: Bytes,
+    folds: npt.NDArray[np.uint32],
+    shingle_words: int,
+) -> npt.NDArray[np.float64]:
+    pairs = len(offsets_a) - 1
+    longest = max(_longest(offsets_a), _longest(offsets_b)) // 2 + 2
+    hashes_a, hashes_b = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    table, other = np.empty(16, np.uint64), np.empty(16, np.uint64)
+    out = np.empty(pairs, np.float64)
+    for pair in range(pairs):
+        count_a = _hash_shingles(data_a, offsets_a[pair], offsets_a[pair + 1], classes, folds, shingle_words, hashes_a)
+        count_b = _hash_shingles(data_b, offsets_b[pair], offsets_b[pair + 1], classes, folds, shingle_words, hashes_b)
+        needed = _capacity(max(count_a, count_b))
+        if needed > len(table):
+            table, other = np.empty(needed, np.uint64), np.empty(needed, np.uint64)
+        distinct_b = _keep_distinct(hashes_b, count_b, other)
+        distinct_a = _keep_distinct(hashes_a, count_a, table)
+        slots = _capacity(count_a)
+        shared = 0
+        for index in range(distinct_b):
+            if table[_slot_of(hashes_b[index], table, slots)] != 0:
+                shared += 1
+        out[pair] = shared / (distinct_a + distinct_b - shared)
+    return out
