@@ -88,7 +88,10 @@ class SecretRules(BaseModel):
         default="replace", description="Random-looking quoted values assigned to a name such as token or key."
     )
     base64_entropy_limit: float = Field(
-        default=4.5, gt=0, le=6, description="Shannon entropy above which a base64 value is random, in bits a character."
+        default=4.5,
+        gt=0,
+        le=6,
+        description="Shannon entropy above which a base64 value is random, in bits a character.",
     )
     hex_entropy_limit: float = Field(
         default=3.0, gt=0, le=4, description="The same for hexadecimal values, in bits a character."
