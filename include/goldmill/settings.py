@@ -18,7 +18,8 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError as SourceError, YamlConfigSettingsSource
+from pydantic_settings import BaseSettings, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
 from yaml import YAMLError
 
 from goldmill.errors import GoldmillError
@@ -47,7 +48,8 @@ class PlacesSettings(BaseModel):
     warehouse_uri: str = Field(default="{home}/warehouse", description="Where the Iceberg tables lie.")
     work_uri: str = Field(default="{home}/work", description="Specs, reports and intermediate results of builds.")
     artifacts_uri: str = Field(
-        default="{home}/artifacts", description="What belongs to versions but is no table: manifests, tokenizers, exports."
+        default="{home}/artifacts",
+        description="What belongs to versions but is no table: manifests, tokenizers, exports.",
     )
     lineage_uri: str = Field(default="{home}/lineage", description="Where OpenLineage event files are written.")
     data_docs_uri: str = Field(default="{home}/data_docs", description="Where the pages of the gates are built.")

@@ -40,10 +40,12 @@ def _explain_one(model: type[BaseModel], found: ErrorDetails) -> str:
         return f"unknown key {path!r}: {_remedy_for_unknown_key(model, found['loc'])}"
     if found["type"] == "missing":
         return f"{path!r} is missing; give it a value"
+    if found["input"] is None:
+        return f"{path!r} is null: leave the key out for its default, or give it a value"
     message = found["msg"].removeprefix("Value error, ")
     # A rule over several fields is reported at the section, whose whole content would be no help in a message.
     if not path or isinstance(found["input"], dict):
-        return message if not path else f"{path}: {message}"
+        return f"{path}: {message}" if path else message
     return f"{path!r} is {found['input']!r}: {message[:1].lower()}{message[1:]}"
 
 
