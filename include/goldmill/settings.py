@@ -51,7 +51,6 @@ class PlacesSettings(BaseModel):
         default="{home}/artifacts",
         description="What belongs to versions but is no table: manifests, tokenizers, exports.",
     )
-    lineage_uri: str = Field(default="{home}/lineage", description="Where OpenLineage event files are written.")
     data_docs_uri: str = Field(default="{home}/data_docs", description="Where the pages of the gates are built.")
 
     def build_uri(self, build_id: str) -> str:
@@ -116,6 +115,18 @@ class CatalogSettings(BaseModel):
         )
 
 
+class LineageSettings(BaseModel):
+    """Where OpenLineage events go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    namespace: str = Field(default="goldmill", description="OpenLineage namespace of the jobs.")
+    events_path: str | None = Field(
+        default="{home}/lineage/events.jsonl",
+        description="File that events are appended to; null leaves it to OpenLineage's own settings (a server).",
+    )
+
+
 class LedgerSettings(BaseModel):
     """The ledger of arrivals."""
 
@@ -161,6 +172,7 @@ class Settings(BaseSettings):
     places: PlacesSettings = Field(default_factory=PlacesSettings, description="Where data lies.")
     catalog: CatalogSettings = Field(default_factory=CatalogSettings, description="The Iceberg catalog.")
     ledger: LedgerSettings = Field(default_factory=LedgerSettings, description="The ledger of arrivals.")
+    lineage: LineageSettings = Field(default_factory=LineageSettings, description="Where OpenLineage events go.")
     spark: SparkSettings = Field(default_factory=SparkSettings, description="How Spark jobs are run.")
 
     @classmethod

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from goldmill.errors import GoldmillError
 from goldmill.recipe import Recipe
-from goldmill.settings import CatalogSettings
+from goldmill.settings import CatalogSettings, LineageSettings
 from goldmill.storage import read_text, write_text
 from goldmill.validation import explain
 
@@ -23,18 +23,6 @@ _DECIDES_OUTPUT = ("stage", "recipe", "manifest_digest", "parent_version", "rebu
 
 class SpecError(GoldmillError):
     """A spec is missing or is not one that this code understands."""
-
-
-class ParentRun(BaseModel):
-    """The OpenLineage run of the task that asked for the stage, so that the job's events join it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    namespace: str = Field(description="OpenLineage namespace of the task and of the DAG.")
-    job_name: str = Field(description="Job of the task, `<dag id>.<task id>`.")
-    run_id: str = Field(description="Run of the task, a UUID.")
-    root_job_name: str = Field(description="Job of the DAG.")
-    root_run_id: str = Field(description="Run of the DAG, a UUID.")
 
 
 class StageSpec(BaseModel):
@@ -50,7 +38,8 @@ class StageSpec(BaseModel):
         description="Name and type of the catalog. Its properties stay out: they may hold a password, and a spec is "
         "a file that many can read; the session that runs the job has them."
     )
-    manifest_uri: str = Field(description="JSON file with the objects that the build has claimed.")
+    landing_uri: str = Field(description="The landing area, as lineage names the input.")
+    manifest_uri: str = Field(description="The objects that the build has claimed, JSON Lines.")
     manifest_digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 over that list.")
     input_bytes: int = Field(ge=0, description="Size of the claimed objects, for the progress display.")
     parent_version: str | None = Field(default=None, description="Version on top of which the build publishes.")
@@ -58,8 +47,10 @@ class StageSpec(BaseModel):
     work_uri: str = Field(description="Work area of the stage: spec, progress, report, audit, intermediate results.")
     tokenizers_uri: str = Field(description="Where the tokenizers of the corpus lie.")
     exports_uri: str = Field(description="Where the build's files for trainers go.")
-    lineage_uri: str = Field(description="Where OpenLineage events go.")
-    parent_run: ParentRun | None = Field(default=None, description="The run that asked for the stage.")
+    lineage: LineageSettings = Field(
+        default_factory=LineageSettings,
+        description="Where OpenLineage events go. The parent run is in Spark's settings.",
+    )
     partitions: int = Field(default=16, ge=1, description="Partitions of a shuffle; the rows do not depend on it.")
     code_revision: str = Field(description="Revision of the code that asks; another revision is another spec.")
 
