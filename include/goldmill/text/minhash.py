@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from goldmill.rules.deduplication import MinHashConfig
 from goldmill.text.compiled import compiled, inlined
+from goldmill.text.hashing import FNV_OFFSET, FNV_PRIME, GOLDEN, Bytes, Hashes, Offsets, mix, string_buffers
 
 SIGNATURE_TYPE: Final = pa.struct([("bands", pa.list_(pa.int64())), ("shingle_count", pa.int32())])
 
@@ -48,17 +49,7 @@ _UNSPACED = (
 )
 _COMBINING_MARKS = range(0x0300, 0x0370)
 
-# Odd multipliers: the golden ratio in 64 bits (also the step of SplitMix64), and the two of MurmurHash3's finaliser.
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
-_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
-_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
 _LARGEST = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
 
 
 def normalize_for_hash(texts: pa.Array) -> pa.LargeStringArray:
@@ -75,7 +66,7 @@ def normalize_for_hash(texts: pa.Array) -> pa.LargeStringArray:
     Raises:
         ValueError: if a text is null.
     """
-    data, offsets = _buffers(texts, "text")
+    data, offsets = string_buffers(texts, "text")
     out, out_offsets = _normalize(data, offsets, *_character_tables())
     return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(out_offsets), pa.py_buffer(out))
 
@@ -166,7 +157,7 @@ def signatures(texts: pa.Array, config: MinHashConfig) -> pa.StructArray:
     Raises:
         ValueError: if a text is null.
     """
-    data, offsets = _buffers(texts, "text")
+    data, offsets = string_buffers(texts, "text")
     multipliers, increments = _permutations(config.permutations, config.seed)
     bands, counts = _signatures(
         data,
@@ -202,36 +193,17 @@ def jaccard(texts_a: pa.Array, texts_b: pa.Array, config: MinHashConfig) -> pa.D
         raise ValueError(f"jaccard: {len(texts_a)} texts against {len(texts_b)}; give both documents of every pair")
     return pa.array(
         _jaccard(
-            *_buffers(texts_a, "text"),
-            *_buffers(texts_b, "text"),
+            *string_buffers(texts_a, "text"),
+            *string_buffers(texts_b, "text"),
             *_character_tables(),
             config.shingle_words,
         )
     )
 
 
-def _buffers(texts: pa.Array | pa.ChunkedArray, name: str) -> tuple[Bytes, Offsets]:
-    """UTF-8 bytes and offsets (rows + 1) of a string array; no copy of the bytes unless it is chunked."""
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-    if texts.null_count:
-        raise ValueError(f"{name}: {texts.null_count} of {len(texts)} values are null; filter them out before hashing")
-    if texts.type != pa.large_string():
-        texts = texts.cast(pa.large_string())
-    _, offsets, data = texts.buffers()
-    if offsets is None or not len(texts):
-        view = np.zeros(1, np.int64)
-    else:
-        view = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    content = np.frombuffer(data or b"", np.uint8)
-    # Compiled functions exist once a kind of argument, and writable is a kind: make it always the same.
-    content.flags.writeable = view.flags.writeable = False
-    return content, view
-
-
 def _slices(texts: pa.Array) -> Iterator[memoryview]:
     """The UTF-8 bytes of each row, without a copy."""
-    data, offsets = _buffers(texts, "field")
+    data, offsets = string_buffers(texts, "field")
     view = data.data
     return (view[start:end] for start, end in pairwise(offsets.tolist()))
 
@@ -297,16 +269,6 @@ def _class_of(code: int, classes: Bytes) -> int:
     return _ALONE if code < 0x40000 else _WORD
 
 
-@inlined
-def _mix(value: np.uint64) -> np.uint64:
-    """MurmurHash3's 64-bit finaliser (Appleby): every bit of the input reaches every bit of the output."""
-    value ^= value >> np.uint64(33)
-    value *= _MIX_1
-    value ^= value >> np.uint64(33)
-    value *= _MIX_2
-    return value ^ value >> np.uint64(33)
-
-
 @compiled
 def _encode(code: int, out: Bytes, at: int) -> int:
     """Write a code point as UTF-8; returns the position behind it."""
@@ -366,26 +328,26 @@ def _hash_words(data: Bytes, start: int, stop: int, classes: Bytes, folds: npt.N
     """Hashes of the words in ``data[start:stop]``, in order; returns how many. Words as in ``normalize_for_hash``."""
     count, at = 0, start
     inside = False
-    running = _FNV_OFFSET
+    running = FNV_OFFSET
     while at < stop:
         code, at = _decode(data, at)
         kind = _class_of(code, classes)
         if kind == _WORD:
             inside = True
             folded = np.uint64(folds[code]) if code < _TABLE_SIZE else np.uint64(code)
-            running = (running ^ folded) * _FNV_PRIME
+            running = (running ^ folded) * FNV_PRIME
         elif kind != _IGNORED:
             if inside:
-                out[count] = _mix(running)
+                out[count] = mix(running)
                 count += 1
                 inside = False
-                running = _FNV_OFFSET
+                running = FNV_OFFSET
             if kind == _ALONE:
                 folded = np.uint64(folds[code]) if code < _TABLE_SIZE else np.uint64(code)
-                out[count] = _mix((_FNV_OFFSET ^ folded) * _FNV_PRIME)
+                out[count] = mix((FNV_OFFSET ^ folded) * FNV_PRIME)
                 count += 1
     if inside:
-        out[count] = _mix(running)
+        out[count] = mix(running)
         count += 1
     return count
 
@@ -403,19 +365,19 @@ def _hash_shingles(
     """Hashes of the shingles in ``data[start:stop]``, in order, with repeats; written over ``hashes``. At least one."""
     words = _hash_words(data, start, stop, classes, folds, hashes)
     if words == 0:
-        running = _FNV_OFFSET
+        running = FNV_OFFSET
         for at in range(start, stop):
-            running = (running ^ np.uint64(data[at])) * _FNV_PRIME
+            running = (running ^ np.uint64(data[at])) * FNV_PRIME
         # Another multiplier than words have, so that raw bytes do not pass for a word.
-        hashes[0] = _mix(running * _GOLDEN)
+        hashes[0] = mix(running * GOLDEN)
         return 1
     width = min(words, shingle_words)
     shingles = words - width + 1
     for first in range(shingles):
         combined = np.uint64(width)
         for word in range(first, first + width):
-            combined = combined * _GOLDEN + hashes[word]
-        hashes[first] = _mix(combined)
+            combined = combined * GOLDEN + hashes[word]
+        hashes[first] = mix(combined)
     return shingles
 
 
@@ -502,7 +464,7 @@ def _signatures(
         for band in range(bands):
             combined = np.uint64(band + 1)
             for index in range(band * band_rows, (band + 1) * band_rows):
-                combined = _mix(combined * _GOLDEN + minima[index])
+                combined = mix(combined * GOLDEN + minima[index])
             out[row, band] = combined
     return out, counts
 

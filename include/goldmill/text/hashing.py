@@ -1,0 +1,80 @@
+"""What the hashing kernels share: string buffers, a mixing function, keyed hashes of ids."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from goldmill.text.compiled import compiled, inlined
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+# Odd multipliers: the golden ratio in 64 bits (also the step of SplitMix64), and the two of MurmurHash3's finaliser.
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
+_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
+# FNV-1a in 64 bits (Fowler, Noll, Vo).
+FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+FNV_PRIME = np.uint64(0x100000001B3)
+
+
+@inlined
+def mix(value: np.uint64) -> np.uint64:
+    """MurmurHash3's 64-bit finaliser (Appleby): every bit of the input reaches every bit of the output."""
+    value ^= value >> np.uint64(33)
+    value *= _MIX_1
+    value ^= value >> np.uint64(33)
+    value *= _MIX_2
+    return value ^ value >> np.uint64(33)
+
+
+def string_buffers(values: pa.Array | pa.ChunkedArray, name: str) -> tuple[Bytes, Offsets]:
+    """UTF-8 bytes and offsets (rows + 1) of a string array, read-only; the bytes are not copied unless it is chunked.
+
+    Raises:
+        ValueError: if a value is null; the message calls the array ``name``.
+    """
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if values.null_count:
+        raise ValueError(f"{name}: {values.null_count} of {len(values)} values are null; filter them out first")
+    if values.type != pa.large_string():
+        values = values.cast(pa.large_string())
+    _, offsets, data = values.buffers()
+    if offsets is None or not len(values):
+        view = np.zeros(1, np.int64)
+    else:
+        view = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    content = np.frombuffer(data or b"", np.uint8)
+    # Compiled functions exist once a kind of argument, and writable is a kind: make it always the same.
+    content.flags.writeable = view.flags.writeable = False
+    return content, view
+
+
+def keyed_hashes(values: pa.Array, seed: int, purpose: str) -> Hashes:
+    """64-bit hashes of strings, one function for each seed and purpose; not for secrets.
+
+    Args:
+        values: string array without nulls.
+        seed: 0 to 2**64 - 1.
+        purpose: keeps choices that use the same seed independent of each other, e.g. ``"split"``.
+
+    Raises:
+        ValueError: if a value is null.
+    """
+    key = int(_keyed(*string_buffers(pa.array([f"{seed}:{purpose}"]), "purpose"), FNV_OFFSET)[0])
+    return _keyed(*string_buffers(values, purpose), np.uint64(key))
+
+
+@compiled
+def _keyed(data: Bytes, offsets: Offsets, key: np.uint64) -> Hashes:
+    out = np.empty(len(offsets) - 1, np.uint64)
+    for row in range(len(out)):
+        running = key
+        for at in range(offsets[row], offsets[row + 1]):
+            running = (running ^ np.uint64(data[at])) * FNV_PRIME
+        out[row] = mix(running)
+    return out
