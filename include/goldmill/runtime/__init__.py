@@ -1,0 +1,1 @@
+"""What the machine must bring before Spark can run: a Java runtime and the pinned jars."""
