@@ -47,10 +47,7 @@ class StageSpec(BaseModel):
     work_uri: str = Field(description="Work area of the stage: spec, progress, report, audit, intermediate results.")
     tokenizers_uri: str = Field(description="Where the tokenizers of the corpus lie.")
     exports_uri: str = Field(description="Where the build's files for trainers go.")
-    lineage: LineageSettings = Field(
-        default_factory=LineageSettings,
-        description="Where OpenLineage events go. The parent run is in Spark's settings.",
-    )
+    lineage: LineageSettings = Field(description="Where OpenLineage events go. The parent run is in Spark's settings.")
     partitions: int = Field(default=16, ge=1, description="Partitions of a shuffle; the rows do not depend on it.")
     code_revision: str = Field(description="Revision of the code that asks; another revision is another spec.")
 
@@ -73,6 +70,11 @@ class StageSpec(BaseModel):
     def spec_uri(self) -> str:
         """Where the spec itself lies."""
         return f"{self.work_uri}/spec.json"
+
+    @property
+    def staging_uri(self) -> str:
+        """Directory of the stage's intermediate results, below one directory a spec hash."""
+        return f"{self.work_uri}/staging"
 
     @property
     def report_uri(self) -> str:
