@@ -1,0 +1,1 @@
+"""The landing area: which objects have arrived, and the records inside them."""
