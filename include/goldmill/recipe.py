@@ -196,7 +196,7 @@ def parse_recipe(text: str, origin: str = "recipe") -> Recipe:
         RecipeError: see :func:`load_recipe`.
     """
     try:
-        document = yaml.load(text, Loader=_RecipeLoader)
+        document = yaml.load(text, Loader=_RecipeLoader)  # noqa: S506 - derived from SafeLoader
     except yaml.YAMLError as error:
         raise RecipeError(f"{origin}: not YAML: {error}") from error
     if not isinstance(document, dict):

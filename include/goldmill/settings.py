@@ -191,7 +191,7 @@ class Settings(BaseSettings):
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Make the home absolute, put it and the bundle into every text, and complete the catalog."""
-        home = os.path.abspath(os.path.expanduser(str(values.get("home", cls.model_fields["home"].default))))
+        home = str(Path(str(values.get("home", cls.model_fields["home"].default))).expanduser().absolute())
         filled = {**values, "home": home}
         for name, field in cls.model_fields.items():
             section, given = field.annotation, values.get(name, {})
