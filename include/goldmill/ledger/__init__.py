@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from goldmill.ledger.protocol import Ledger
+
 if TYPE_CHECKING:
-    from goldmill.ledger.protocol import Ledger
     from goldmill.settings import Settings
+
+__all__ = ["Ledger", "open_ledger"]
 
 
 def open_ledger(settings: Settings) -> Ledger:

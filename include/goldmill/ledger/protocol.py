@@ -112,8 +112,10 @@ class Ledger(Protocol):
     def quarantine(self, build_id: str, uri: str, etag: str, error: str) -> None:
         """Say that an object which the build holds could not be read; settling the build makes it final.
 
+        Nothing changes where the build has settled the object already.
+
         Raises:
-            ClaimLost: the build does not hold the object.
+            ClaimLost: the build does not hold the object, nor has it settled it.
         """
 
     def quarantined(self, build_id: str | None = None) -> list[Quarantined]:

@@ -35,6 +35,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    inspect,
     literal,
     select,
     update,
@@ -135,8 +136,11 @@ class SqlLedger:
             event.listen(engine, "begin", _begin_sqlite)
         self._engine: Engine = engine
         self._writer: Engine = engine.execution_options(**{_WRITES: True})
-        with self._write() as connection:
-            _METADATA.create_all(connection)
+        with self._read() as connection:
+            is_new = not inspect(connection).has_table(TURNS.name)
+        if is_new:
+            with self._write() as connection:
+                _METADATA.create_all(connection)
 
     def record(self, objects: Iterable[LandedObject]) -> int:
         """See :meth:`Ledger.record`."""
@@ -231,17 +235,20 @@ class SqlLedger:
     def quarantine(self, build_id: str, uri: str, etag: str, error: str) -> None:
         """See :meth:`Ledger.quarantine`."""
         columns = ARRIVALS.c
+        wanted = (columns.uri == uri) & (columns.etag == etag)
+        settled = exists().where(VERSION_OBJECTS.c.arrival_id == columns.id, VERSION_OBJECTS.c.build_id == build_id)
         with self._write() as connection:
             changed = connection.execute(
                 update(ARRIVALS)
-                .where(columns.build_id == build_id, columns.uri == uri, columns.etag == etag)
+                .where(wanted, columns.build_id == build_id)
                 .values(state=State.QUARANTINED, error=error)
             ).rowcount
-        if not changed:
-            raise ClaimLost(
-                f"build {build_id} does not hold object {uri} (etag {etag}), so it cannot be put in quarantine; "
-                "clear the build from its claim and run it again"
-            )
+            if changed or connection.scalar(select(columns.id).where(wanted, columns.build_id.is_(None), settled)):
+                return
+        raise ClaimLost(
+            f"build {build_id} does not hold object {uri} (etag {etag}), so it cannot be put in quarantine; "
+            "clear the build from its claim and run it again"
+        )
 
     def quarantined(self, build_id: str | None = None) -> list[Quarantined]:
         """See :meth:`Ledger.quarantined`."""
