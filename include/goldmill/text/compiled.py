@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 
 import numba
+import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -25,4 +26,10 @@ def inlined(function: Function) -> Function:
 
 
 def _compile(function: Function, inline: Literal["never", "always"]) -> Function:
-    return cast(Function, numba.njit(function, nogil=True, cache=True, inline=inline))
+    return cast("Function", numba.njit(function, nogil=True, cache=True, inline=inline))
+
+
+@inlined
+def signed(value: np.integer[Any]) -> int:
+    """A number as a signed 64-bit integer; compiled code makes floats of sums of signed and unsigned ones."""
+    return int(np.int64(value))

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from goldmill.rules.deduplication import MinHashConfig
-from goldmill.text.compiled import compiled, inlined
+from goldmill.text.compiled import compiled, inlined, signed
 from goldmill.text.hashing import FNV_OFFSET, FNV_PRIME, GOLDEN, Bytes, Hashes, Offsets, mix, string_buffers
 
 SIGNATURE_TYPE: Final = pa.struct([("bands", pa.list_(pa.int64())), ("shingle_count", pa.int32())])
@@ -57,8 +57,8 @@ def normalize_for_hash(texts: pa.Array) -> pa.LargeStringArray:
 
     A word is a run of characters that are neither white space, control, punctuation nor symbol (Unicode categories
     Z, C, P and S); these end a word and are dropped. Letters are lower-cased, their accents removed, so composed
-    and decomposed forms agree. In scripts written without spaces (Han, Kana, Thai, Lao, Khmer, Myanmar) each character is a
-    word. A text without any word, such as a row of dashes, is returned as it is, so that it equals only itself.
+    and decomposed forms agree. In scripts written without spaces (Han, Kana, Thai, Lao, Khmer, Myanmar) each character
+    is a word. A text without any word, such as a row of dashes, is returned as it is, so that it equals only itself.
 
     Args:
         texts: string array without nulls, one document a row.
@@ -144,8 +144,8 @@ def signatures(texts: pa.Array, config: MinHashConfig) -> pa.StructArray:
     A shingle is ``config.shingle_words`` words in a row; a document with fewer words is one shingle, and one without
     words is one shingle of its raw text. Shingles are hashed to 64 bits. Permutation ``i`` is ``a[i] * x + b[i] modulo
     2**64`` with odd ``a`` (multiply-shift hashing, Dietzfelbinger et al. 1997, universal in the leading bits, which
-    decide a minimum); ``a`` and ``b`` are drawn from SplitMix64 started at ``config.seed``. A band's hash covers its number
-    and its ``config.rows`` minima. The result depends on text and config alone, not on batch, thread or machine.
+    decide a minimum); ``a`` and ``b`` are drawn from SplitMix64 started at ``config.seed``. A band's hash covers its
+    number and its ``config.rows`` minima. The result depends on text and config alone, not on batch, thread or machine.
 
     Args:
         texts: string array without nulls, one document a row.
@@ -176,7 +176,7 @@ def signatures(texts: pa.Array, config: MinHashConfig) -> pa.StructArray:
 def jaccard(texts_a: pa.Array, texts_b: pa.Array, config: MinHashConfig) -> pa.DoubleArray:
     """True Jaccard similarity of each pair of texts: shared distinct shingles over all distinct shingles.
 
-    Exact over the 64-bit shingle hashes of ``signatures``; one false agreement is expected in about 10**19 pairs of shingles.
+    Exact over the 64-bit shingle hashes of ``signatures``, of which one pair in about 10**19 agrees by chance.
 
     Args:
         texts_a: string array without nulls, one document a row.
@@ -222,7 +222,7 @@ def _character_tables() -> tuple[Bytes, npt.NDArray[np.uint32]]:
             classes[code] = _IGNORED
         elif category[0] in "ZCPS":
             classes[code] = _SEPARATOR
-        elif category[0] in "LM" and code >= 0xC0 or category == "Lu":
+        elif (category[0] in "LM" and code >= 0xC0) or category == "Lu":
             decomposed = ucd_3_2_0.normalize("NFD", character)
             if all(ord(mark) in _COMBINING_MARKS for mark in decomposed[1:]):
                 # One letter each: the lower case of U+0130 is "i" with a dot above, which is a mark as well.
@@ -250,22 +250,22 @@ def _permutations(count: int, seed: int) -> tuple[Hashes, Hashes]:
 @inlined
 def _decode(data: Bytes, at: int) -> tuple[int, int]:
     """Code point at a byte position and the position behind it; Arrow strings are well-formed UTF-8."""
-    first = int(data[at])
+    first = signed(data[at])
     if first < 0x80:
         return first, at + 1
     if first < 0xE0:
-        return (first & 0x1F) << 6 | int(data[at + 1]) & 0x3F, at + 2
-    second = int(data[at + 1]) & 0x3F
-    third = int(data[at + 2]) & 0x3F
+        return (first & 0x1F) << 6 | signed(data[at + 1]) & 0x3F, at + 2
+    second = signed(data[at + 1]) & 0x3F
+    third = signed(data[at + 2]) & 0x3F
     if first < 0xF0:
         return (first & 0x0F) << 12 | second << 6 | third, at + 3
-    return (first & 0x07) << 18 | second << 12 | third << 6 | int(data[at + 3]) & 0x3F, at + 4
+    return (first & 0x07) << 18 | second << 12 | third << 6 | signed(data[at + 3]) & 0x3F, at + 4
 
 
 @inlined
 def _class_of(code: int, classes: Bytes) -> int:
     if code < _TABLE_SIZE:
-        return int(classes[code])
+        return signed(classes[code])
     return _ALONE if code < 0x40000 else _WORD
 
 
@@ -314,7 +314,7 @@ def _normalize(data: Bytes, offsets: Offsets, classes: Bytes, folds: npt.NDArray
                 out[end] = 0x20
                 end += 1
             gap = kind == _ALONE
-            end = _encode(int(folds[code]) if code < _TABLE_SIZE else code, out, end)
+            end = _encode(signed(folds[code]) if code < _TABLE_SIZE else code, out, end)
         if end == begin:
             for raw in range(offsets[row], stop):
                 out[end] = data[raw]
@@ -393,7 +393,7 @@ def _capacity(count: int) -> int:
 @inlined
 def _slot_of(value: np.uint64, table: Hashes, slots: int) -> int:
     """Where ``value`` is in the set or would go (linear probing; 0 marks a free slot)."""
-    slot = int(value >> np.uint64(1)) & (slots - 1)
+    slot = signed(value >> np.uint64(1)) & (slots - 1)
     while table[slot] != np.uint64(0) and table[slot] != value:
         slot = (slot + 1) & (slots - 1)
     return slot

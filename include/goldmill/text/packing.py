@@ -84,7 +84,7 @@ def pack_shard(lengths: npt.NDArray[np.integer], sequence_length: int) -> Intege
     """
     if len(lengths) and (lengths.min() < 1 or lengths.max() > sequence_length):
         raise ValueError(
-            f"pack_shard: pieces have {lengths.min()} to {lengths.max()} tokens; cut them to 1 to {sequence_length} tokens"
+            f"pack_shard: pieces have {lengths.min()} to {lengths.max()} tokens; cut them to 1 to {sequence_length}"
         )
     sizes = lengths.astype(np.int64)
     return _best_fit(sizes, np.argsort(-sizes, kind="stable"), sequence_length)
@@ -104,8 +104,8 @@ def pack(
     """Pack the documents of one shard of one split.
 
     A document's tokens and the end-of-text token are cut into full sequences; what is left over is packed with the
-    remainders of other documents, in an order drawn by hash, so that the longest piece is not always first. Sequences are
-    shuffled by hash of the seed and their id.
+    remainders of other documents, in an order drawn by hash, so that the longest piece is not always first. Sequences
+    are shuffled by hash of the seed and their id.
 
     Args:
         document_ids: string array, unique.
@@ -118,14 +118,14 @@ def pack(
         shard: number of the shard, for the column.
 
     Returns:
-        ``SEQUENCE_SCHEMA``, one row a sequence, by position. ``token_ids`` has exactly ``rules.sequence_length`` ids, of
-        which the first ``token_count`` are no padding; ``document_offsets`` has the first token of each piece and
+        ``SEQUENCE_SCHEMA``, one row a sequence, by position. ``token_ids`` has exactly ``rules.sequence_length`` ids,
+        of which the first ``token_count`` are no padding; ``document_offsets`` has the first token of each piece and
         ``document_ids`` its document (a cut document appears with each of its pieces). ``sequence_id`` is 128 bits of
         SHA-256, 32 hex digits, over documents, boundaries and tokens.
 
     Raises:
-        ValueError: if the arrays differ in length, hold nulls, a document appears twice, or the shard has more tokens than
-            fit an Arrow list array (2**31).
+        ValueError: if the arrays differ in length, hold nulls, a document appears twice, or the shard has more tokens
+            than fit an Arrow list array (2**31).
     """
     names, order = _canonical_order(document_ids, token_lists)
     pieces = _cut(token_lists, order, rules.sequence_length)

@@ -1,7 +1,7 @@
 """Text to token ids with Hugging Face ``tokenizer.json`` files, and the training of such a file.
 
-A document is data: whatever it says, it never yields a control id. Where a text spells a control token, it is encoded as
-the characters it consists of.
+A document is data: whatever it says, it never yields a control id. Where a text spells a control token, it is encoded
+as the characters it consists of.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class CorpusTokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], rules: TokenizerRules) -> bytes:
-    """Train a byte-level BPE (Sennrich et al., arXiv 1508.07909; on bytes as in GPT-2) and return its ``tokenizer.json``.
+    """Train a byte-level BPE and return its ``tokenizer.json``.
 
+    Byte-pair encoding is by Sennrich et al. (arXiv 1508.07909), on bytes as in GPT-2.
     Text is cut into words by GPT-2's expression, numbers into single digits (as in LLaMA, arXiv 2302.13971); every
     byte is in the vocabulary, so any text can be encoded and decoded without loss. The result depends on the texts and
     rules alone: not on the order of the texts, the number of threads or the process.
@@ -86,7 +87,7 @@ def train_tokenizer(texts: Iterable[str], rules: TokenizerRules) -> bytes:
     tokenizer.train_from_iterator(counted(), trainer)
     if not seen:
         raise TokenizerError(
-            "tokenizer.path: there is no text to train a tokenizer on; name a tokenizer.json, or give the corpus documents"
+            "tokenizer.path: there is no text to train a tokenizer on; name a tokenizer.json, or add documents"
         )
     return tokenizer.to_str().encode()
 

@@ -11,6 +11,9 @@ from unicodedata import ucd_3_2_0
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from goldmill.rules.deduplication import MinHashConfig
 from goldmill.text.minhash import (
     SIGNATURE_TYPE,
@@ -22,8 +25,6 @@ from goldmill.text.minhash import (
     signatures,
     url_hashes,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 # Deadlines are off where the first example compiles the kernels.
 CONFIG = MinHashConfig()
@@ -45,7 +46,8 @@ texts = st.text(
 
 
 def oracle_words(text: str) -> list[str]:
-    words, current = [], ""
+    words: list[str] = []
+    current = ""
     for character in text:
         category = ucd_3_2_0.category(character)
         if category == "Cf" or 0x300 <= ord(character) < 0x370:
@@ -306,8 +308,9 @@ def test_weights_move_the_choice_and_bad_arguments_are_refused() -> None:
     careful = MinHashConfig.for_threshold(0.8, false_positive_weight=0.9)
     eager = MinHashConfig.for_threshold(0.8, false_positive_weight=0.1)
     assert careful.candidate_probability(0.7) < eager.candidate_probability(0.7)
-    for arguments in ({"threshold": 1.0}, {"threshold": 0.8, "permutations": 0}):
-        with pytest.raises(ValueError, match=r"deduplicate\.minhash"):
-            MinHashConfig.for_threshold(**arguments)
+    with pytest.raises(ValueError, match=r"deduplicate\.minhash: threshold 1\.0"):
+        MinHashConfig.for_threshold(1.0)
+    with pytest.raises(ValueError, match=r"deduplicate\.minhash: 0 permutations"):
+        MinHashConfig.for_threshold(0.8, 0)
     with pytest.raises(ValueError, match="false_positive_weight"):
         MinHashConfig.for_threshold(0.8, false_positive_weight=2.0)

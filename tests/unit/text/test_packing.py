@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from goldmill.rules.packing import PackingRules
 from goldmill.text.packing import (
     SEQUENCE_SCHEMA,
@@ -19,8 +23,6 @@ from goldmill.text.packing import (
     split_of,
     waste,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 END, PAD = 0, 1
 
@@ -107,7 +109,7 @@ def test_result_does_not_depend_on_the_order_of_documents(documents: dict[str, l
 def test_result_does_not_depend_on_slices() -> None:
     documents = {name: [2 + at % 40] * (at % 30) for at, name in enumerate(ids_of(50))}
     names, lists = pa.array(list(documents)), pa.array(list(documents.values()), pa.list_(pa.int32()))
-    arguments = {"end_of_text_id": END, "padding_id": PAD, "seed": 7, "split": "train", "shard": 3}
+    arguments: dict[str, Any] = {"end_of_text_id": END, "padding_id": PAD, "seed": 7, "split": "train", "shard": 3}
     part = pack(names[10:30], lists[10:30], PackingRules(sequence_length=16), **arguments)
     assert part.equals(packed(dict(list(documents.items())[10:30])))
 
@@ -155,7 +157,7 @@ def test_order_and_ids_follow_documents_and_seed() -> None:
     wide = packed({name: [5] * (at % 30) for at, name in enumerate(ids_of(2000))}, 128)
     firsts = [np.diff(starts)[:2] for starts in wide.column("document_offsets").to_pylist() if len(starts) > 2]
     falling = [first > second for first, second in firsts if first != second]
-    assert len(falling) > 100
+    assert len(falling) > 50
     assert 0.2 < sum(falling) / len(falling) < 0.8
 
 
@@ -197,10 +199,10 @@ def test_fractions_are_evenly_spread() -> None:
 
 
 def test_bad_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 to 9 tokens; cut them to 1 to 8"):
+    with pytest.raises(ValueError, match=r"0 to 9 tokens; cut them to 1 to 8$"):
         pack_shard(np.array([0, 9]), 8)
     lists = pa.array([[1], [2]], pa.list_(pa.int32()))
-    arguments = {"end_of_text_id": END, "padding_id": PAD, "seed": 7, "split": "train", "shard": 3}
+    arguments: dict[str, Any] = {"end_of_text_id": END, "padding_id": PAD, "seed": 7, "split": "train", "shard": 3}
     with pytest.raises(ValueError, match="document_id a appears twice"):
         pack(pa.array(["a", "a"]), lists, PackingRules(), **arguments)
     with pytest.raises(ValueError, match="1 document ids for 2 token lists"):

@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+
 from goldmill.rules.packing import TokenizerRules
 from goldmill.text.tokens import (
     CorpusTokenizer,
@@ -24,9 +28,6 @@ from goldmill.text.tokens import (
     read_tokenizer,
     train_tokenizer,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 RULES = TokenizerRules(vocab_size=800)
 # Real text that is on every machine, and what a trainer could trip over.

@@ -1,0 +1,1 @@
+"""Gold sequences in the file formats that trainers read."""
