@@ -63,15 +63,15 @@ def write_megatron(
                 f"megatron: token_ids has ids from {ids.min()} to {ids.max()}, the vocabulary {vocab_size} entries; "
                 "give the vocab_size of the tokenizer that made them"
             )
-        bin_file.write(ids.astype(dtype).data)
+        bin_file.write(ids.astype(dtype).tobytes())
         written += len(column)
     idx_file.write(_MAGIC + struct.pack("<QBQQ", _VERSION, code, written, written + 1))
     for start, stop in _chunks(written):
-        idx_file.write(np.full(stop - start, length, "<i4").data)
+        idx_file.write(np.full(stop - start, length, "<i4").tobytes())
     for start, stop in _chunks(written):
-        idx_file.write((np.arange(start, stop, dtype="<i8") * length * np.dtype(dtype).itemsize).data)
+        idx_file.write((np.arange(start, stop, dtype="<i8") * length * np.dtype(dtype).itemsize).tobytes())
     for start, stop in _chunks(written + 1):
-        idx_file.write(np.arange(start, stop, dtype="<i8").data)
+        idx_file.write(np.arange(start, stop, dtype="<i8").tobytes())
     return written
 
 

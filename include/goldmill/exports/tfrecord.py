@@ -46,7 +46,7 @@ def write_tfrecord(file: BinaryIO, sequences: Iterable[pa.RecordBatch]) -> int:
     for batch in sequences:
         for start in range(0, batch.num_rows, _ROWS):
             columns = [_int64_lists(batch.slice(start, _ROWS), name) for name in FEATURES]
-            file.write(_frames(*_flatten(columns), _names(), _crc_tables()).data)
+            file.write(_frames(*_flatten(columns), _names(), _crc_tables()).tobytes())
         written += batch.num_rows
     return written
 
