@@ -36,8 +36,8 @@ _TABLE_SIZE: Final = 0x20000
 
 # What str.isspace knows beside the separators; these are controls (Cc).
 _CONTROL_SPACES = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f\x85"
-# Separators in Unicode 3.2 that were declared invisible format characters later.
-_FORMER_SPACES = (0x180E, 0x200B)
+# Soft hyphen, Mongolian vowel separator, zero width space: declared invisible format characters after Unicode 3.2.
+_LATER_FORMATS = (0x00AD, 0x180E, 0x200B)
 _INNER = "'-._\u2018\u2019\u2010\u2011\u00b7"
 _SENTENCE_ENDS = ".!?\u2026\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965"
 _CLOSERS = "\"')]}\u00bb\u201d\u2019\u300d\u300f"
@@ -88,7 +88,7 @@ def character_table() -> Bytes:
         block[(block == LETTER) | (block == DIGIT)] = IDEOGRAPH
     for characters, entry in ((_CONTROL_SPACES, SPACE), (_INNER, INNER), (",", COMMA)):
         table[[ord(character) for character in characters]] = entry
-    table[list(_FORMER_SPACES)] = FORMAT
+    table[list(_LATER_FORMATS)] = FORMAT
     for characters, flag in ((_LINE_ENDS, LINE_END), (_SENTENCE_ENDS, SENTENCE_END), (_CLOSERS, CLOSER)):
         table[[ord(character) for character in characters]] |= flag
     table.flags.writeable = False

@@ -4,10 +4,10 @@ Each text is read while it is in the processor's cache: once for its lines, once
 the word n-grams are then found without looking at the text again. Everything is compiled, holds no lock and depends on
 the texts alone. docs/rules.md says for each rule which counts it compares.
 
-**Word.** A run of letters, digits and combining marks; apostrophes, hyphens, ``.``, ``_`` and ``·`` belong to it between
-two letters or digits, a comma between two digits (compare Unicode Standard Annex 29, rules WB6 to WB13, which part words
-at hyphens). Han and Kana characters are one word each. What is left is *symbol words*: one for each run of the same symbol.
-Case counts. Invisible format characters are nothing by themselves.
+**Word.** A run of letters, digits and combining marks; apostrophes, hyphens, ``.``, ``_`` and ``·`` belong to it
+between two letters or digits, a comma between two digits (compare Unicode Standard Annex 29, rules WB6 to WB13, which
+part words at hyphens). Han and Kana characters are one word each. What is left is *symbol words*: one for each run of
+the same symbol. Case counts. Invisible format characters are nothing by themselves.
 
 **Line.** What lies between line feeds; a text that ends in one has no empty line behind it. A line is *blank* if it is
 white space only. **Paragraph.** What lies between two or more line feeds in a row, in the text without white space

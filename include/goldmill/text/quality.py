@@ -78,7 +78,8 @@ def clean_c4_lines(texts: pa.Array | pa.ChunkedArray, rules: C4Rules) -> pa.Larg
     """
     data, offsets = string_buffers(texts, "texts")
     if not rules.enabled:
-        return pa.array(texts, pa.large_string())
+        whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+        return whole.cast(pa.large_string())
     out = np.empty(int(offsets[-1] - offsets[0]) + 1, np.uint8)
     out_offsets = np.zeros(len(offsets), np.int64)
     size = _clean(
