@@ -72,15 +72,17 @@ _WRITES = "goldmill_writes"
 _METADATA = MetaData()
 # SQLite numbers rows by itself only where the key is INTEGER.
 _ID = BigInteger().with_variant(Integer, "sqlite")
+# Names sort by code point, as the landing area lists them, whatever language the database speaks.
+_NAME = Text().with_variant(Text(collation="C"), "postgresql")
 
 ARRIVALS = Table(
     "ledger_arrivals",
     _METADATA,
     Column("id", _ID, primary_key=True),
-    Column("uri", Text, nullable=False),
-    Column("etag", Text, nullable=False),
-    Column("object_key", Text, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("uri", _NAME, nullable=False),
+    Column("etag", _NAME, nullable=False),
+    Column("object_key", _NAME, nullable=False),
+    Column("source", _NAME, nullable=False),
     Column("data_type", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     # UTC in ISO 8601 with microseconds, which sorts as text: SQLite has no type for a time with a zone.
@@ -91,10 +93,10 @@ ARRIVALS = Table(
     # What the state is again when the build that holds the object fails.
     Column("resting_state", String(16), nullable=False),
     # The unfinished build that holds the object.
-    Column("build_id", Text),
+    Column("build_id", _NAME),
     Column("claimed_at", String(32)),
     # The last version that the object was built into.
-    Column("version", Text),
+    Column("version", _NAME),
     Column("error", Text),
     UniqueConstraint("uri", "etag"),
     Index("ledger_arrivals_by_state", "state", "arrived_at", "object_key"),
@@ -103,15 +105,15 @@ ARRIVALS = Table(
 VERSION_OBJECTS = Table(
     "ledger_version_objects",
     _METADATA,
-    Column("version", Text, primary_key=True),
-    Column("build_id", Text, primary_key=True),
+    Column("version", _NAME, primary_key=True),
+    Column("build_id", _NAME, primary_key=True),
     Column("arrival_id", _ID, ForeignKey(ARRIVALS.c.id), primary_key=True),
 )
 TURNS = Table(
     "ledger_turns",
     _METADATA,
-    Column("corpus", Text, primary_key=True),
-    Column("build_id", Text, nullable=False),
+    Column("corpus", _NAME, primary_key=True),
+    Column("build_id", _NAME, nullable=False),
     Column("taken_at", String(32), nullable=False),
 )
 
@@ -144,13 +146,13 @@ class SqlLedger:
 
     def record(self, objects: Iterable[LandedObject]) -> int:
         """See :meth:`Ledger.record`."""
+        # Listed to the end first, as that may take minutes; an object that is named twice counts once, as it is last.
+        landed = {item.uri: item for item in objects}
         arrived_at = _now()
         news = 0
         with self._write() as connection:
-            for chunk in _chunks(objects):
-                # An object that is named twice in one call counts as its last naming.
-                landed = {item.uri: item for item in chunk}
-                new = _unknown(connection, landed.values())
+            for chunk in _chunks(landed.values()):
+                new = _unknown(connection, chunk)
                 _make_newest(connection, new, arrived_at)
                 news += len(new)
         return news
@@ -423,14 +425,13 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _unknown(connection: Connection, objects: Iterable[LandedObject]) -> list[LandedObject]:
+def _unknown(connection: Connection, objects: list[LandedObject]) -> list[LandedObject]:
     """Those that are not the newest version of their object in the ledger."""
-    listed = list(objects)
     newest = select(ARRIVALS.c.uri, ARRIVALS.c.etag).where(
-        ARRIVALS.c.uri.in_([item.uri for item in listed]), ARRIVALS.c.is_newest
+        ARRIVALS.c.uri.in_([_storable(item.uri) for item in objects]), ARRIVALS.c.is_newest
     )
     known = {(uri, etag) for uri, etag in connection.execute(newest)}
-    return [item for item in listed if (item.uri, item.etag) not in known]
+    return [item for item in objects if (_storable(item.uri), item.etag) not in known]
 
 
 def _make_newest(connection: Connection, objects: list[LandedObject], arrived_at: str) -> None:
@@ -438,7 +439,7 @@ def _make_newest(connection: Connection, objects: list[LandedObject], arrived_at
     if not objects:
         return
     columns = ARRIVALS.c
-    uris = [item.uri for item in objects]
+    uris = [_storable(item.uri) for item in objects]
     connection.execute(update(ARRIVALS).where(columns.uri.in_(uris)).values(is_newest=False))
     connection.execute(
         update(ARRIVALS)
@@ -448,7 +449,7 @@ def _make_newest(connection: Connection, objects: list[LandedObject], arrived_at
     # The same bytes may come back after others were there: they are the newest again, and built if they never were.
     before = select(columns.uri, columns.etag).where(columns.uri.in_(uris))
     returning = {(uri, etag) for uri, etag in connection.execute(before)}
-    again = [item for item in objects if (item.uri, item.etag) in returning]
+    again = [item for item in objects if (_storable(item.uri), item.etag) in returning]
     if again:
         superseded = columns.state == State.SUPERSEDED
         connection.execute(
@@ -460,12 +461,30 @@ def _make_newest(connection: Connection, objects: list[LandedObject], arrived_at
                 resting_state=case((superseded, State.RECORDED), else_=columns.resting_state),
                 state=case((superseded, State.RECORDED), else_=columns.state),
             ),
-            [{"its_uri": item.uri, "its_etag": item.etag} for item in again],
+            [{"its_uri": _storable(item.uri), "its_etag": item.etag} for item in again],
         )
-    first = [item for item in objects if (item.uri, item.etag) not in returning]
+    first = [_first_row(item) for item in objects if (_storable(item.uri), item.etag) not in returning]
     if first:
-        state = {"arrived_at": arrived_at, "is_newest": True, "state": State.RECORDED, "resting_state": State.RECORDED}
-        connection.execute(insert(ARRIVALS), [{**asdict(item), **state} for item in first])
+        connection.execute(insert(ARRIVALS), [{**row, "arrived_at": arrived_at, "is_newest": True} for row in first])
+
+
+def _first_row(item: LandedObject) -> dict[str, Any]:
+    """Columns of an object that has just arrived; one whose name is no text can only be put in quarantine."""
+    name = _storable(item.uri)
+    if name == item.uri:
+        return {**asdict(item), "state": State.RECORDED, "resting_state": State.RECORDED, "error": None}
+    return {
+        **asdict(item),
+        **{field: _storable(getattr(item, field)) for field in ("uri", "object_key", "source")},
+        "state": State.QUARANTINED,
+        "resting_state": State.QUARANTINED,
+        "error": f"object {name}: its name is not UTF-8, so no table can hold it; rename it, and it arrives anew",
+    }
+
+
+def _storable(name: str) -> str:
+    """``name`` with what is no Unicode in it (undecodable bytes of a file name) written as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _hold(connection: Connection, build_id: str, arrival_ids: list[int]) -> None:
