@@ -10,7 +10,7 @@ from typing import Any
 from goldmill.landing.context import Place
 from goldmill.landing.records import Fault, Record, Unreadable
 from goldmill.landing.streams import CHUNK_BYTES, ByteStream
-from goldmill.text.decode import DecodeError, decode
+from goldmill.text.decode import DecodeError, clean, decode
 
 _WIDE_BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -47,7 +47,7 @@ def _record(line: bytes, name: str, here: Place) -> Record | Fault:
             decoded = decode(line, None, "application/json")
             text, encoding = decoded.text, decoded.encoding
         except DecodeError as error:
-            return here.fault("undecodable", str(error), "write the line as JSON in UTF-8")
+            return here.fault(error.code, error.problem, "write the line as JSON in UTF-8")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -83,6 +83,10 @@ def _document(document: dict[str, Any], encoding: str, name: str, here: Place) -
                 f"field {of_field} holds half of a surrogate pair ({value[error.start]!a}) at character {error.start}",
                 "write characters beyond U+FFFF as pairs or in UTF-8",
             )
+    try:
+        text, _ = clean(text)
+    except DecodeError as error:
+        return here.fault(error.code, error.problem, error.remedy)
     return Record(here.record_path, media_type, text, url, encoding, name)
 
 

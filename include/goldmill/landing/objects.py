@@ -171,6 +171,8 @@ def _version(filesystem: Any, path: str, info: Mapping[str, Any]) -> tuple[int, 
     for field in _STORE_ETAGS:
         if info.get(field):
             return size_bytes, str(info[field]).strip('"')
+    # A listing and a look at one file may write the same time differently.
+    info = filesystem.info(path)
     times = [str(info[field]) for field in _STORE_TIMES if info.get(field)]
     return size_bytes, "-".join([str(size_bytes), *times])
 

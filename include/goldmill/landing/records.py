@@ -44,7 +44,7 @@ class Fault:
 
     @property
     def disposition(self) -> Literal["removed", "quarantined"]:
-        """ "removed" where the input is sound but holds no text, "quarantined" where it is broken or hostile."""
+        """Removed where the input is sound but holds no text, quarantined where it is broken or hostile."""
         return "removed" if self.code in NOT_TEXT else "quarantined"
 
 

@@ -146,9 +146,12 @@ class ByteStream:
         self._buffer[:0] = data
 
     def chunks(self) -> Iterator[bytes]:
-        """What is left, in chunks of about ``CHUNK_BYTES``."""
-        while chunk := self.read(CHUNK_BYTES):
+        """What is left, in chunks of any size."""
+        while self._buffer or self._fill():
+            chunk = bytes(self._buffer)
+            self._buffer.clear()
             yield chunk
+        self._raise_failure()
 
     def seekable(self) -> IO[bytes]:
         """The content as a seekable file: the underlying file where there is one, else a copy (on disk if large).

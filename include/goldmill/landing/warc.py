@@ -82,14 +82,14 @@ def _skip_to_record(stream: ByteStream) -> bool:
 
 
 def _at_end_of_record(stream: ByteStream) -> bool:
-    """Consume the blank lines behind a record; whether they are there and a record or the end follows."""
-    blank_lines = 0
+    """Whether blank lines and then a record or the end follow; the blank lines are consumed if so."""
+    blank = b""
     while stream.peek(2).startswith((b"\r\n", b"\n")):
-        stream.readline(2)
-        blank_lines += 1
-    if not stream.peek(1):
+        blank += stream.readline(2)
+    if not stream.peek(1) or (blank and _starts_record(stream)):
         return True
-    return blank_lines > 0 and _starts_record(stream)
+    stream.unread(blank)
+    return False
 
 
 def _read_header(stream: ByteStream) -> tuple[bytes, dict[str, str]]:

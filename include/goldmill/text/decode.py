@@ -32,7 +32,7 @@ _SEVEN_BIT = frozenset(
     }
 )
 _NO_TEXT_ENCODINGS = frozenset(
-    {"charmap", "idna", "mbcs", "oem", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf-7"}
+    {"charmap", "idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
 """Python codecs that interpret escapes or are refused on the web for safety (WHATWG Encoding, 4.3, on UTF-7)."""
 _SUPERSETS = {
@@ -62,9 +62,14 @@ _UTF8_SEQUENCES_A_FLAW = 10
 
 
 class DecodeError(ValueError):
-    """The bytes are no text in any encoding; the message goes on from the name of the record ("is binary")."""
+    """The bytes are no text in any encoding; the message goes on from the name of the record ("is binary...")."""
 
     code = "undecodable"
+    remedy = "convert it to text, or leave it out"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; {self.remedy}")
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -102,20 +107,33 @@ def decode(payload: bytes, declared: str | None, media_type: str) -> Decoded:
         DecodeError: if the payload is binary.
     """
     text, encoding, replaced = _decode(payload, declared, media_type)
+    text, nuls = clean(text)
+    return Decoded(text, encoding, replaced, nuls)
+
+
+def clean(text: str) -> tuple[str, int]:
+    """Take out NULs and end lines by a line feed; returns the text and the number of NULs.
+
+    :func:`decode` does this; it is for text that came decoded, such as the strings of JSON.
+
+    Raises:
+        DecodeError: if the characters show that the text is binary data.
+    """
     nuls = text.count("\0")
     if nuls > _NUL_SHARE_OF_BINARY * len(text):
-        raise DecodeError(f"is binary: {nuls} of {len(text)} characters are NUL; land it in a format that holds text")
+        raise DecodeError(f"is binary: {nuls} of {len(text)} characters are NUL")
     if nuls:
         text = text.replace("\0", "")
-    controls = len(_CONTROLS.findall(text[:_SAMPLE_CHARACTERS]))
-    if controls > _CONTROL_SHARE_OF_BINARY * min(len(text), _SAMPLE_CHARACTERS):
+    sample = text[:_SAMPLE_CHARACTERS]
+    controls = len(_CONTROLS.findall(sample))
+    if controls > _CONTROL_SHARE_OF_BINARY * len(sample):
         raise DecodeError(
-            f"is binary: {controls} of its first {min(len(text), _SAMPLE_CHARACTERS)} characters are control "
-            f"characters or cannot be decoded as {encoding}; land it in a format that holds text"
+            f"is binary: {controls} of its first {len(sample)} characters are control characters or stand for bytes "
+            "that no encoding explains"
         )
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return Decoded(text, encoding, replaced, nuls)
+    return text, nuls
 
 
 def _decode(payload: bytes, declared: str | None, media_type: str) -> tuple[str, str, int]:
@@ -192,7 +210,7 @@ def _codec(name: str) -> str | None:
     except (LookupError, ValueError, UnicodeError):
         return None
     codec = _WIDE_ORDERS.get(codec, codec)
-    return None if codec in _NO_TEXT_ENCODINGS else codec
+    return None if codec.replace("_", "-") in _NO_TEXT_ENCODINGS else codec
 
 
 def _declared_inside(payload: bytes, media_type: str) -> str | None:
