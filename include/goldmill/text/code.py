@@ -190,7 +190,7 @@ _XSLT: Final = "<xsl:stylesheet"
 _PHRASE = re.compile(
     r"auto-?generated|automatically generated|generated automatically|this file is generated"
     r"|do not (?:edit|modify)\b"
-    r"|^\W*(?:this \w+ (?:is|was|has been) )?(?:\w+ly |auto-?)?generated (?:by|from|with|using)\b",
+    r"|^\W*(?:this \w+ (?:is|was|has been) )?(?:\w+ly |auto-?)?generated (?:by|from)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _MARK = re.compile(
