@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -10,28 +10,25 @@ Action = Literal["replace", "count", "off"]
 """``replace`` puts the placeholder, ``count`` leaves the text and counts, ``off`` does not look."""
 
 Country = Literal[
-    "BE", "BR", "CA", "CH", "CL", "CN", "DE", "ES", "FI", "FR", "GB", "IN", "IT", "NL", "NO", "PL", "PT", "SE", "TR", "US"
+    "BE", "BR", "CA", "CH", "CL", "CN", "DE", "ES", "FI", "FR", "GB", "IN", "IT", "NL", "NO", "PL", "PT", "SE", "TR",
+    "US",
 ]  # fmt: skip
 
-ALL_COUNTRIES: tuple[Country, ...] = (
-    "BE", "BR", "CA", "CH", "CL", "CN", "DE", "ES", "FI", "FR", "GB", "IN", "IT", "NL", "NO", "PL", "PT", "SE", "TR", "US",
-)  # fmt: skip
+ALL_COUNTRIES: tuple[Country, ...] = get_args(Country)
 
 
 def check_placeholder(placeholder: str, owner: str) -> str:
     """Return ``placeholder`` if it can stand in a text without being found again.
 
     Raises:
-        ValueError: if it does not hold ``{type}`` once, or if the type could run into the word beside it or be
-            read as a number or an address.
+        ValueError: if it does not hold ``{type}`` once, or if anything but brackets stands around it: the type could
+            then run into the word beside it or be read as a value.
     """
     before, found, after = placeholder.partition("{type}")
-    wrapped = bool(before) and bool(after) and not (before[0].isalnum() or after[-1].isalnum())
-    plain = not any(character.isdigit() or character in "@:'\"`{}\\\n" for character in before + after)
-    if not (found and wrapped and plain):
+    if not (found and before and after and set(before + after) <= set("<>[]|")):
         raise ValueError(
-            f"{owner}.placeholder: {placeholder!r} must hold {{type}} once, between marks that are no letters, digits, "
-            "quotes, @ or colons; use '<{type}>'"
+            f"{owner}.placeholder: {placeholder!r} must hold {{type}} once, with one or more of < > [ ] | on each side "
+            "and nothing else; use '<{type}>'"
         )
     return placeholder
 
