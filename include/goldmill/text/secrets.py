@@ -175,10 +175,12 @@ _SIGNATURE = re.compile(r"[A-Za-z0-9_\-+/=]*")
 _PROVIDER_TRIGGERS = tuple(
     re2.compile(trigger)
     for trigger in (
-        rb"\b(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{5}|AccountKey=|T3BlbkFJ|pypi-AgE|\bSG\.[A-Za-z0-9]|sq0csp-"
-        rb"|\bgh[pousr]_[A-Za-z0-9]|\bgl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas)-[A-Za-z0-9]|GR1348941|\beyJ[A-Za-z0-9]"
-        rb"|[0-9a-z]-us[0-9]|:_authToken=|(?i:cloudant\.com|\bxox[abpors]-[0-9]|hooks\.slack\.com/services/)"
-        rb"|\b[rs]k_live_[0-9A-Za-z]|://[^\s/@:\x00]+:[^\s/@\x00]+@",
+        (
+            rb"\b(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[0-9A-Z]{5}|AccountKey=|T3BlbkFJ|pypi-AgE|\bSG\.[A-Za-z0-9]|sq0csp-"
+            rb"|\bgh[pousr]_[A-Za-z0-9]|\bgl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas)-[A-Za-z0-9]|GR1348941|\beyJ[A-Za-z0-9]"
+            rb"|[0-9a-z]-us[0-9]|:_authToken=|(?i:cloudant\.com|\bxox[abpors]-[0-9]|hooks\.slack\.com/services/)"
+            rb"|\b[rs]k_live_[0-9A-Za-z]|://[^\s/@:\x00]+:[^\s/@\x00]+@"
+        ),
         rb"\b[MNO][A-Za-z0-9_\-]{23,25}\.[A-Za-z0-9_\-]{6}\.",
         rb"\b[0-9]{8,10}:[0-9A-Za-z_\-]{35}",
         rb"\b(?:AC|SK)[a-z0-9]{32}\b",

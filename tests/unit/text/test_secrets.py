@@ -161,7 +161,7 @@ def test_a_null_text_is_refused_with_its_row() -> None:
 
 
 def test_a_placeholder_without_brackets_is_refused() -> None:
-    with pytest.raises(ValidationError, match="secrets.placeholder"):
+    with pytest.raises(ValidationError, match=r"secrets\.placeholder"):
         SecretRules(placeholder="_{type}_")
 
 
