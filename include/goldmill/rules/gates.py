@@ -23,10 +23,10 @@ class GateRules(BaseModel):
         description="Documents, or sequences, that a gate looks at one by one; chosen by hash of the id.",
     )
     max_residual_pii: int = Field(
-        default=0, ge=0, description="Personal data that a second scan may still find in one sampled document, in counts."
+        default=0, ge=0, description="Items of personal data that a second scan may still find in a sampled document."
     )
     max_residual_secrets: int = Field(
-        default=0, ge=0, description="Secrets that a second scan may still find in one sampled document, in counts."
+        default=0, ge=0, description="Secrets that a second scan may still find in a sampled document."
     )
     min_text_bytes: int = Field(default=1, ge=1, description="Least UTF-8 bytes of a kept document.")
     max_text_bytes: int = Field(
