@@ -8,16 +8,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from goldmill.landing.objects import LandedObject
 from goldmill.ledger.sql import SqlLedger
-
-_databases = count()
 
 
 def _postgres_binaries() -> Path:
@@ -56,11 +54,21 @@ def postgres() -> Iterator[str]:
         control = str(binaries / "pg_ctl")
         run(control, "-D", str(data), "-w", "-l", str(directory / "log"), "-o", options, "start")
         try:
-            yield f"postgresql+psycopg://goldmill@/postgres?host={directory}"
+            yield _database_that_sorts_as_people_do(f"postgresql+psycopg://goldmill@/postgres?host={directory}")
         finally:
             run(control, "-D", str(data), "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _database_that_sorts_as_people_do(server: str) -> str:
+    """Address of a new database with a human sort order: the ledger must sort by code point all the same."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        has_icu = connection.scalar(text("SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu'"))
+        locale = "LOCALE_PROVIDER icu ICU_LOCALE 'en'" if has_icu else ""
+        connection.execute(text(f"CREATE DATABASE ledger TEMPLATE template0 {locale}"))
+    return server.replace("@/postgres?", "@/ledger?")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -68,16 +76,11 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
-    server: str = request.getfixturevalue("postgres")
-    name = f"ledger_{next(_databases)}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        # A database that sorts as people do: the ledger must sort as the landing area does all the same.
-        has_icu = connection.scalar(text("SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu'"))
-        locale = "LOCALE_PROVIDER icu ICU_LOCALE 'en'" if has_icu else ""
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 {locale}"))
-    engine.dispose()
-    return server.replace("@/postgres?", f"@/{name}?")
+    url: str = request.getfixturevalue("postgres")
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    return url
 
 
 @pytest.fixture
