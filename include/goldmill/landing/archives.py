@@ -38,6 +38,8 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _MAX_COMMENT_BYTES = 65535
 _DIRECTORY_BYTES_A_MEMBER = 512
 _ENCRYPTED = 0x1
+# Without the 64-bit form the count has 16 bits; some writers let it wrap.
+_ENTRIES_MODULUS = 65536
 
 
 def read_tar(stream: ByteStream, place: Place, read_member: ReadMember) -> Iterator[Record | Fault]:
@@ -88,13 +90,19 @@ def read_zip(file: IO[bytes], place: Place, read_member: ReadMember) -> Iterator
         Unreadable: if the directory cannot be read.
         LimitExceeded: if it lists too many members.
     """
-    _check_directory(file, place)
+    entries = _check_directory(file, place)
     try:
         archive = zipfile.ZipFile(file)
     except PARSER_ERRORS as error:
         raise _corrupt("zip", error) from error
     names: dict[str, int] = {}
     with archive:
+        if len(archive.infolist()) % _ENTRIES_MODULUS != entries % _ENTRIES_MODULUS:
+            yield place.fault(
+                "corrupt_zip",
+                f"the zip directory lists {len(archive.infolist())} members instead of {entries}",
+                "fetch the object again",
+            )
         for member in archive.infolist():
             if member.is_dir():
                 continue
@@ -209,8 +217,12 @@ def _zip_chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Place)
         raise _corrupt("zip", error) from error
 
 
-def _check_directory(file: IO[bytes], place: Place) -> None:
-    """Look at what the archive says of its directory before the zip module reads it into memory."""
+def _check_directory(file: IO[bytes], place: Place) -> int:
+    """Look at what the archive says of its directory before the zip module reads it into memory.
+
+    Returns:
+        The number of members that it claims to list.
+    """
     size = file.seek(0, 2)
     file.seek(max(size - _END.size - _MAX_COMMENT_BYTES - _END64_LOCATOR.size, 0))
     tail = file.read(_END.size + _MAX_COMMENT_BYTES + _END64_LOCATOR.size)
@@ -228,6 +240,7 @@ def _check_directory(file: IO[bytes], place: Place) -> None:
     # The count may lie; the size cannot, for the module reads just that much.
     place.budget.check_entries(max(entries, directory_bytes // _DIRECTORY_BYTES_A_MEMBER))
     file.seek(0)
+    return int(entries)
 
 
 def _corrupt(kind: str, error: Exception | str) -> Unreadable:

@@ -26,8 +26,7 @@ def read_records(landed: LandedObject, limits: ReadLimits) -> Iterator[Record | 
     """The records of one object, in an order that depends on its bytes alone.
 
     Memory is bounded by one record (for Parquet: one page of each column read), never by the object. Whatever is wrong
-    with the object comes as faults among the records that can be read; every record path occurs once, except that a
-    damaged layer adds a fault to the record it cuts.
+    with the object comes as faults among the records that can be read; no object is without either.
 
     Raises:
         StorageError: if the store fails while the object itself may be sound.
@@ -49,10 +48,15 @@ def read_records(landed: LandedObject, limits: ReadLimits) -> Iterator[Record | 
         raise StorageError(f"object {landed.object_key}: could not be opened ({error}); try again") from error
     # IO[bytes] has two dozen methods; StoredFile has those that parsers use.
     file = cast("IO[bytes]", StoredFile(opened, landed.uri))
+    is_accounted_for = False
     try:
-        yield from _read(ByteStream(file_chunks(file), file), landed.object_key, place)
+        for item in _read(ByteStream(file_chunks(file), file), landed.object_key, place):
+            is_accounted_for = True
+            yield item
     finally:
         file.close()
+    if not is_accounted_for:
+        yield place.fault("no_records", "holds no record that could be a document", "leave it out")
 
 
 def _changed(landed: LandedObject, place: Place) -> Fault | None:

@@ -48,7 +48,7 @@ class Fault:
         return "removed" if self.code in NOT_TEXT else "quarantined"
 
 
-NOT_TEXT = frozenset({"empty_object", "missing_text", "unsupported_type"})
+NOT_TEXT = frozenset({"empty_object", "missing_text", "no_records", "unsupported_type"})
 """Codes of faults in sound input: nothing to repair, hence nothing that a failure budget should count."""
 
 

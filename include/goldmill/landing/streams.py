@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import lzma
 import tempfile
 import zlib
@@ -219,8 +220,19 @@ class StoredFile:
         return self._guard(lambda: self._file.read(size))
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to ``offset`` bytes; returns the new position."""
-        return self._guard(lambda: self._file.seek(offset, whence))
+        """Move to ``offset`` bytes; returns the new position.
+
+        Raises:
+            OSError: (EINVAL) if that is before the start, where damaged files send their parsers.
+        """
+        try:
+            return self._file.seek(offset, whence)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise
+            raise self._failure(error) from error
 
     def tell(self) -> int:
         """The position in bytes."""
@@ -245,7 +257,10 @@ class StoredFile:
         try:
             return operation()
         except OSError as error:
-            raise StorageError(f"object {self._uri}: the store failed ({error}); try again") from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> StorageError:
+        return StorageError(f"object {self._uri}: the store failed ({error}); try again")
 
 
 def expand(source: ByteStream, compression: Compression, budget: Budget) -> ByteStream:

@@ -154,6 +154,20 @@ def test_a_compressed_nothing_is_empty_too(read) -> None:
     assert faults(read("a.jsonl.zst", zstandard.compress(b""))) == [("", "empty_object")]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", b"\n \n"),
+        ("a.zip", zipped([])),
+        ("a.tar", tar([])),
+        ("a.warc", warc_record(1, b"GET / HTTP/1.1\r\n\r\n", "request", "application/http; msgtype=request")),
+    ],
+)
+def test_an_object_without_records_is_accounted_for(read, name: str, content: bytes) -> None:
+    (fault,) = read(name, content)
+    assert (fault.record_path, fault.code, fault.disposition) == ("", "no_records", "removed")
+
+
 _READ_HUGE_LINE = """
 import resource, sys
 from goldmill.landing.objects import list_objects
@@ -366,6 +380,10 @@ def test_damaged_and_encrypted_zip_members(read) -> None:
     found = read("a.zip", bytes(content))
     assert paths(found) == ["member:a.txt", "member:c.txt"]
     assert faults(found) == [("member:b.txt", "corrupt_zip")]
+    content = bytearray(zipped([("a.txt", b"some text"), ("b.txt", b"more text")]))
+    end = content.rfind(b"PK\x05\x06")
+    content[end + 10] = 3
+    assert faults(read("c.zip", bytes(content))) == [("", "corrupt_zip")]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.txt", "text")

@@ -180,3 +180,5 @@ def test_reads_from_stores_without_files() -> None:
     assert records(read_records(landed, ReadLimits())) == MEMBER_RECORDS
     landed = land_file(zipped(MEMBERS[:2]), "memory://readers-test", "source/a.zip")
     assert len(records(read_records(landed, ReadLimits()))) == 2
+    landed = land_file(zipped([]), "memory://readers-test", "source/empty.zip")
+    assert faults(read_records(landed, ReadLimits())) == [("", "no_records")]
