@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from goldmill.landing.formats import format_of, language_of, sniff
 from goldmill.rules.code import CodeRules
-from goldmill.text.compiled import compiled, inlined
+from goldmill.text.compiled import compiled
 from goldmill.text.utf8 import Bytes, decode, string_buffers
 from goldmill.text.verdicts import Check, Verdicts
 
@@ -46,6 +46,8 @@ class CodeCounters(NamedTuple):
     numbers: Counts
     comments: Counts
     """-1 where the comment syntax of the language is not known."""
+    line_chars: Counts
+    """Without line ends: the lengths of all lines."""
 
 
 def programming_language(file_name: str, first_line: str = "") -> str | None:
@@ -106,9 +108,8 @@ def judge_code(texts: pa.Array, languages: pa.Array, rules: CodeRules, file_name
 
     chars = np.maximum(counters.chars, 1)
     text_lines = np.maximum(counters.lines - counters.blank_lines, 1)
-    line_chars = counters.chars - np.maximum(counters.lines - 1, 0)
-    mean = line_chars / np.maximum(counters.lines, 1)
-    dense = (line_chars >= rules.min_minified_line_length * text_lines) & (
+    mean = counters.line_chars / np.maximum(counters.lines, 1)
+    dense = (counters.line_chars >= rules.min_minified_line_length * text_lines) & (
         counters.spaces < rules.max_minified_space_share * counters.chars
     )
     minified_name = np.array([name is not None and bool(_MINIFIED_NAME.search(name)) for name in names], bool)
@@ -250,7 +251,8 @@ _U: Final = ord("u")
 def _character_classes() -> Bytes:
     """Flags of every code point, shape (0x110000,)."""
     table = np.zeros(0x110000, np.uint8)
-    for code in range(0x110000):
+    # Beyond plane 3 no letter, digit or white space is assigned.
+    for code in range(0x40000):
         character = chr(code)
         if character.isalnum():
             table[code] = _ALPHANUMERIC | _WORD
@@ -293,7 +295,7 @@ def _measure(
 def _measure_shape(data: Bytes, start: int, end: int, classes: Bytes, counts: Counts) -> None:
     chars = lines = blank_lines = longest_line = alphanumeric = spaces = 0
     longest_run = encoded = numbers = 0
-    line_length = line_text = 0
+    line_chars = line_length = line_text = 0
     run = run_alphanumeric = run_digits = run_line = 0
     in_number = False
     escaped = 0
@@ -306,6 +308,7 @@ def _measure_shape(data: Bytes, start: int, end: int, classes: Bytes, counts: Co
         if code == _LINE_FEED:
             lines += 1
             longest_line = max(longest_line, line_length)
+            line_chars += line_length
             blank_lines += line_text == 0
             line_length = line_text = 0
         else:
@@ -349,6 +352,7 @@ def _measure_shape(data: Bytes, start: int, end: int, classes: Bytes, counts: Co
     if before != _LINE_FEED:
         lines += 1
         longest_line = max(longest_line, line_length)
+        line_chars += line_length
         blank_lines += line_text == 0
     counts[0] = chars
     counts[1] = lines
@@ -359,6 +363,7 @@ def _measure_shape(data: Bytes, start: int, end: int, classes: Bytes, counts: Co
     counts[6] = longest_run
     counts[7] = encoded
     counts[8] = numbers
+    counts[10] = line_chars
 
 
 # --- comments ---------------------------------------------------------------------------------------------------------
@@ -427,7 +432,7 @@ def _comment_syntax() -> _Syntax:
     return syntax
 
 
-@inlined
+@compiled
 def _is_at(data: Bytes, at: int, end: int, marker: Bytes) -> bool:
     length = int(marker[0])
     if length == 0 or at + length > end:
@@ -438,7 +443,7 @@ def _is_at(data: Bytes, at: int, end: int, marker: Bytes) -> bool:
     return same
 
 
-@inlined
+@compiled
 def _characters(data: Bytes, start: int, end: int) -> int:
     count = 0
     for at in range(start, end):

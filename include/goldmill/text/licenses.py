@@ -53,6 +53,7 @@ _FIELD = re.compile(
     r"""^[ \t]*["']?licen[sc]e(?:-expression)?["']?[ \t]*[:=][ \t]*["']?([A-Za-z0-9.+() -]+?)["']?[ \t]*,?[ \t]*\r?$""",
     re.IGNORECASE | re.MULTILINE,
 )
+_DEPRECATED = re.compile(r"([AL]?GPL-\d\.\d)(\+?)")
 _TOKEN = re.compile(r"[()]|[A-Za-z0-9.+:-]+")
 _OPERATORS = {"and": "AND", "or": "OR", "with": "WITH"}
 # Some word of every licence text and of every sentence below.
@@ -61,8 +62,8 @@ _HINT = "(?i)licen[sc]e|warrant|public domain"
 _TEXT_HINT = re.compile(
     r"permission is hereby granted|redistribution and use in source|permission to use copy modify"
     r"|everyone is permitted to copy|terms and conditions for use reproduction|free and unencumbered software"
-    r"|as is without any express or implied warranty|licensor|license agreement|legal code"
-    r"|gnu lesser general public license|mozilla public license|sil open font license|artistic license"
+    r"|as is without any express or implied warranty|license agreement is between|legal code|unicode license"
+    r"|gnu lesser general public license|(?:mozilla|eclipse) public license|sil open font license|artistic license"
 )
 _UNDER = r"(?:under|with) (?:the )?(?:terms of )?(?:the )?"
 _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -155,7 +156,7 @@ def _expression(text: str, known_only: bool) -> str | None:
             name = token if token == "(" or exception else _BY_LOWER_CASE.get(token.lower())
             if name is None and known_only:
                 return None
-            parts.append(name or token)
+            parts.append(_modern(name or token))
         elif token == ")" and not operand_expected and depth:
             depth -= 1
             parts.append(token)
@@ -168,6 +169,12 @@ def _expression(text: str, known_only: bool) -> str | None:
         return None if operand_expected or depth else _joined(parts)
     # In a comment, prose may follow a tag; what was read until there is the expression, if it is complete.
     return None if known_only or operand_expected or depth else _joined(parts)
+
+
+def _modern(spdx_id: str) -> str:
+    """The identifier that replaced a deprecated one of the GNU licences."""
+    deprecated = _DEPRECATED.fullmatch(spdx_id)
+    return spdx_id if deprecated is None else deprecated[1] + ("-or-later" if deprecated[2] else "-only")
 
 
 def _joined(parts: list[str]) -> str:
