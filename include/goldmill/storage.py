@@ -57,6 +57,14 @@ def exists(uri: str) -> bool:
     return bool(filesystem.exists(path))
 
 
+def list_files(uri: str) -> list[str]:
+    """The files in a directory, sorted; none where there is no such directory."""
+    filesystem, path = url_to_fs(uri)
+    if not filesystem.exists(path):
+        return []
+    return sorted(str(filesystem.unstrip_protocol(name)) for name in filesystem.ls(path, detail=False))
+
+
 def delete(uri: str) -> None:
     """Remove a file, or a directory with all that is in it; nothing happens where there is none."""
     filesystem, path = url_to_fs(uri)

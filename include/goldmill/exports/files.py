@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 from fsspec.core import url_to_fs
 
@@ -15,10 +16,22 @@ from goldmill.exports.tfrecord import write_tfrecord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pyarrow as pa
     from fsspec import AbstractFileSystem
 
 _BATCH_ROWS = 256
+
+EXPORT_SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("shard", pa.int32()),
+        ("format", pa.string()),
+        ("uri", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("sequences", pa.int64()),
+    ]
+)
+"""Columns of :class:`ExportedFile`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The Iceberg lake: its tables, branches, tags and versions."""

@@ -1,0 +1,1 @@
+"""OpenLineage: Goldmill's own facets and the events that the integrations cannot know of."""

@@ -1,0 +1,1 @@
+"""What each Spark job of the corpus line does, as functions of a stage context."""

@@ -1,0 +1,153 @@
+"""Read the claimed objects and refine their records: one row of the outcome for each record."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from goldmill.lake.tables import DOCUMENTS, REMOVALS
+from goldmill.landing.objects import LandedObject
+from goldmill.landing.readers import Fault, Record, read_records
+from goldmill.storage import read_text
+from goldmill.text.refine import OUTCOMES, refine_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from goldmill.recipe import Recipe
+    from goldmill.stages.job import StageContext
+
+# What is refined at once: enough rows to make the columnar kernels worth while, few enough bytes to hold in memory.
+_CHUNK_RECORDS = 512
+_CHUNK_BYTES = 4 * 2**20
+
+# Beside documents and removals each object leaves one row with the reader's own count: what went in.
+OBJECT = "object"
+_STAGED = OUTCOMES
+for _field in (
+    pa.field("source", pa.string()),
+    pa.field("size_bytes", pa.int64()),
+    pa.field("records_read", pa.int64()),
+    pa.field("kernel_seconds", pa.float64()),
+):
+    _STAGED = _STAGED.append(_field)
+
+
+def refine_documents(context: StageContext) -> None:
+    """Fill ``documents`` and ``removals`` on the build's branch, which starts here."""
+    lake, spec = context.lake, context.spec
+    lake.start_branch(spec.branch, spec.build_id, context.commit, empty=spec.rebuild)
+    if not context.is_staged("outcomes"):
+        context.step("reading and judging")
+        groups = balance(read_manifest(spec.manifest_uri), spec.partitions)
+        objects = context.spark.createDataFrame(
+            context.spark.sparkContext.parallelize(groups, len(groups)).flatMap(_as_rows),
+            "uri string, object_key string, source string, data_type string, size_bytes bigint, etag string",
+        )
+        context.stage(
+            "outcomes",
+            objects.mapInArrow(_refiner(spec.recipe, context.count), from_arrow_schema(_STAGED)),
+            partition_by=("outcome",),
+        )
+    outcomes = context.staged("outcomes").withColumn("build_id", F.lit(spec.build_id))
+    context.step("writing")
+    lake.append_once(outcomes.where("outcome = 'document'"), DOCUMENTS, spec.branch, spec.build_id, context.commit)
+    removals = outcomes.where("outcome = 'removal'").withColumns(
+        {"stage": F.lit("refine"), "matched_document_id": F.lit(None).cast("string")}
+    )
+    lake.append_once(removals, REMOVALS, spec.branch, spec.build_id, context.commit)
+
+
+def read_manifest(uri: str) -> list[LandedObject]:
+    """The objects of a build: JSON Lines, one object a line."""
+    return [LandedObject(**json.loads(line)) for line in read_text(uri).splitlines()]
+
+
+def balance(objects: Iterable[LandedObject], partitions: int) -> list[list[LandedObject]]:
+    """Deal objects to at most ``partitions`` groups of nearly equal size (longest processing time first).
+
+    A group is one task. Which objects share a task changes no result.
+    """
+    ordered = sorted(objects, key=lambda o: (-o.size_bytes, o.object_key))
+    groups: list[list[LandedObject]] = [[] for _ in range(max(1, min(partitions, len(ordered))))]
+    sizes = [0] * len(groups)
+    for item in ordered:
+        smallest = sizes.index(min(sizes))
+        groups[smallest].append(item)
+        # Opening an object costs something too: without it all the empty ones would go to one task.
+        sizes[smallest] += item.size_bytes + 4096
+    return groups
+
+
+def _as_rows(group: list[LandedObject]) -> list[tuple[Any, ...]]:
+    return [(o.uri, o.object_key, o.source, o.data_type, o.size_bytes, o.etag) for o in group]
+
+
+def _refiner(
+    recipe: Recipe, count: Callable[[int, int], None]
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield from _refine_object(LandedObject(**row), recipe, count)
+
+    return run
+
+
+def _refine_object(item: LandedObject, recipe: Recipe, count: Callable[[int, int], None]) -> Iterator[pa.RecordBatch]:
+    records_read = 0
+    kernel_seconds = 0.0
+    for chunk in _chunks(read_records(item, recipe.read)):
+        records_read += len(chunk)
+        started = time.perf_counter()
+        outcome = refine_records(chunk, item.source, item.object_key, recipe)
+        kernel_seconds += time.perf_counter() - started
+        yield from _as_batches(outcome, item.source)
+        count(len(chunk), sum(_size(record) for record in chunk))
+    yield pa.RecordBatch.from_pylist(
+        [
+            {
+                "outcome": OBJECT,
+                "object_key": item.object_key,
+                "source": item.source,
+                "size_bytes": item.size_bytes,
+                "records_read": records_read,
+                "kernel_seconds": kernel_seconds,
+            }
+        ],
+        _STAGED,
+    )
+
+
+def _as_batches(outcome: pa.Table, source: str) -> Iterator[pa.RecordBatch]:
+    rows = len(outcome)
+    columns = {
+        **{name: outcome[name] for name in OUTCOMES.names},
+        "source": pa.array([source] * rows, pa.string()),
+        "size_bytes": pa.nulls(rows, pa.int64()),
+        "records_read": pa.nulls(rows, pa.int64()),
+        "kernel_seconds": pa.nulls(rows, pa.float64()),
+    }
+    yield from pa.table(columns, schema=_STAGED).combine_chunks().to_batches()
+
+
+def _chunks(records: Iterator[Record | Fault]) -> Iterator[list[Record | Fault]]:
+    chunk: list[Record | Fault] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += _size(record)
+        if len(chunk) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _size(record: Record | Fault) -> int:
+    return 0 if isinstance(record, Fault) else len(record.payload)
