@@ -15,6 +15,7 @@ import sys
 import zlib
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,23 +25,24 @@ _DATA = files("goldmill.text").joinpath("data", "license_fingerprints.npz")
 # Licences end well before this; what follows them in a file is not looked at.
 WINDOW_CHARACTERS = 65_536
 
+# Share of a licence's pairs after which it counts as complete, and how far apart ends of one text may be.
+_COMPLETE_SHARE = 0.9
+_SAME_END = 1.25
+
 _WORD = re.compile(r"[a-z0-9]+")
 _COPYRIGHT_LINE = re.compile(r"^[\s#*/;.-]*(?:copyright|\(c\)|all rights reserved).*$", re.IGNORECASE | re.MULTILINE)
 
 
 class Likeness(NamedTuple):
-    """How much of a licence a text holds.
+    """A licence text found in a file.
 
     Attributes:
         spdx_id: the licence.
-        containment: share of the licence's word pairs that the text holds, 0..1.
-        dice: Soerensen-Dice coefficient of the two sets of word pairs, 0..1; it tells apart licences of which one
-            contains the other (BSD-2-Clause, BSD-3-Clause).
+        containment: share of the licence's word pairs that the file holds, 0..1.
     """
 
     spdx_id: str
     containment: float
-    dice: float
 
 
 def normalized_words(text: str) -> list[str]:
@@ -48,44 +50,63 @@ def normalized_words(text: str) -> list[str]:
     return _WORD.findall(_COPYRIGHT_LINE.sub(" ", text[:WINDOW_CHARACTERS]).lower())
 
 
-def word_pair_hashes(words: list[str]) -> frozenset[int]:
-    """CRC-32 of each pair of neighbouring words."""
-    return frozenset(zlib.crc32(f"{first} {second}".encode()) for first, second in zip(words, words[1:], strict=False))
+def word_pair_hashes(words: list[str]) -> list[int]:
+    """CRC-32 of each pair of neighbouring words, in order."""
+    return [zlib.crc32(f"{first} {second}".encode()) for first, second in zip(words, words[1:], strict=False)]
 
 
-def likenesses(words: list[str]) -> list[Likeness]:
-    """Likeness of a text, given as its normalised words, to each known licence, best Dice coefficient first."""
-    pairs = word_pair_hashes(words)
-    found = []
+def closest_license(words: list[str], min_containment: float) -> Likeness | None:
+    """The licence whose text a file holds; the first one where there are several.
+
+    Licences of which one contains the other (BSD-2-Clause, BSD-3-Clause) end at about the same place; there the one
+    with the larger Soerensen-Dice coefficient is meant.
+
+    Args:
+        words: normalised words of the file.
+        min_containment: share of a licence's word pairs that must be there.
+    """
+    place: dict[int, int] = {}
+    for position, pair in enumerate(word_pair_hashes(words)):
+        place.setdefault(pair, position)
+    found: list[tuple[int, float, Likeness]] = []
     for spdx_id, fingerprint in load_fingerprints().items():
-        shared = len(pairs & fingerprint)
-        found.append(Likeness(spdx_id, shared / len(fingerprint), 2 * shared / (len(pairs) + len(fingerprint))))
-    return sorted(found, key=lambda likeness: (-likeness.dice, likeness.spdx_id))
+        shared = sorted(place[pair] for pair in place.keys() & fingerprint)
+        if len(shared) >= min_containment * len(fingerprint):
+            # Some of its pairs may turn up much later again in place of one changed here.
+            end = shared[int(_COMPLETE_SHARE * (len(shared) - 1))]
+            dice = 2 * len(shared) / (len(place) + len(fingerprint))
+            found.append((end, dice, Likeness(spdx_id, len(shared) / len(fingerprint))))
+    if not found:
+        return None
+    first_end = min(end for end, _, _ in found)
+    return max((dice, likeness) for end, dice, likeness in found if end <= _SAME_END * first_end)[1]
 
 
 @cache
 def load_fingerprints() -> dict[str, frozenset[int]]:
     """The shipped fingerprints by SPDX identifier."""
-    with _DATA.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+    return read_fingerprints(_DATA)
+
+
+def read_fingerprints(source: Traversable) -> dict[str, frozenset[int]]:
+    """The fingerprints in a data file by SPDX identifier."""
+    with source.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         return {spdx_id: frozenset(stored[spdx_id].tolist()) for spdx_id in sorted(stored.files)}
 
 
-def main(arguments: list[str]) -> None:
-    """Write the data file with the licences given as ``SPDX-ID=FILE,FILE...``.
+def main(arguments: list[str], target: Path = Path(str(_DATA))) -> None:
+    """Write the licences given as ``SPDX-ID=FILE,FILE...`` into the data file ``target``.
 
     Raises:
         ValueError: if an argument names no files, or the samples of a licence share almost nothing.
     """
-    target = Path(str(_DATA))
-    fingerprints = dict(load_fingerprints()) if target.exists() else {}
+    fingerprints = read_fingerprints(target) if target.exists() else {}
     for argument in arguments:
         spdx_id, _, paths = argument.partition("=")
         if not paths:
             raise ValueError(f"{argument!r}: write SPDX-ID=FILE,FILE...")
-        samples = [
-            word_pair_hashes(normalized_words(Path(path).read_text("utf-8", "replace"))) for path in paths.split(",")
-        ]
-        shared = frozenset.intersection(*samples)
+        texts = [Path(path).read_text("utf-8", "replace") for path in paths.split(",")]
+        shared = frozenset[int].intersection(*(frozenset(word_pair_hashes(normalized_words(text))) for text in texts))
         if len(shared) < 50:
             raise ValueError(f"{spdx_id}: its samples share only {len(shared)} word pairs; are they the same licence?")
         fingerprints[spdx_id] = shared

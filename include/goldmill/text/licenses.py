@@ -5,8 +5,8 @@ Looked for in this order:
 1. an ``SPDX-License-Identifier:`` tag in the first 8192 characters (SPDX 2.3, annex E);
 2. the fields ``License-Expression:``, ``License:``, ``"license":``, ``license =`` whose whole value is an expression of
    well-known SPDX identifiers;
-3. the text of a licence: 90 % of its word pairs are in the first 65536 characters; the closest such licence by the
-   Soerensen-Dice coefficient wins (goldmill/text/license_fingerprints.py);
+3. the text of a licence: 90 % of its word pairs are in the first 65536 characters; of several licences the first
+   (goldmill/text/license_fingerprints.py);
 4. a sentence known to grant a licence in the first 8192 characters ("Licensed under the Apache License, Version 2.0").
 
 A full text goes before a sentence, since texts quote the sentence that applies them. Identifiers are those of the SPDX
@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from goldmill.text.license_fingerprints import WINDOW_CHARACTERS, likenesses, normalized_words
+from goldmill.text.license_fingerprints import WINDOW_CHARACTERS, closest_license, normalized_words
 
 
 class LicenseMatch(NamedTuple):
@@ -55,7 +55,7 @@ _FIELD = re.compile(
 )
 _DEPRECATED = re.compile(r"([AL]?GPL-\d\.\d)(\+?)")
 _TOKEN = re.compile(r"[()]|[A-Za-z0-9.+:-]+")
-_OPERATORS = {"and": "AND", "or": "OR", "with": "WITH"}
+_OPERATORS = frozenset({"AND", "OR", "WITH"})
 # Some word of every licence text and of every sentence below.
 _HINT = "(?i)licen[sc]e|warrant|public domain"
 # Some words of every licence that has a fingerprint, as normalised words.
@@ -118,9 +118,7 @@ def detect_license(text: str) -> LicenseMatch | None:
             return LicenseMatch(expression, 1.0)
     head_words = " ".join(normalized_words(head))
     if _TEXT_HINT.search(head_words):
-        likeness = next(
-            (found for found in likenesses(normalized_words(text)) if found.containment >= MIN_CONTAINMENT), None
-        )
+        likeness = closest_license(normalized_words(text), MIN_CONTAINMENT)
         if likeness is not None:
             return LicenseMatch(likeness.spdx_id, likeness.containment)
     granted = _granted(head_words)
@@ -146,8 +144,11 @@ def _expression(text: str, known_only: bool) -> str | None:
     operand_expected = True
     depth = 0
     for token in _TOKEN.findall(text):
-        operator = _OPERATORS.get(token.lower())
-        if token == "(" or (operand_expected and operator is None and token != ")"):
+        # The standard writes operators in capitals; people who fill in fields do not.
+        operator = token.upper() if known_only else token
+        if operator not in _OPERATORS:
+            operator = ""
+        if token == "(" or (operand_expected and not operator and token != ")"):
             if not operand_expected:
                 break
             depth += token == "("
@@ -160,7 +161,7 @@ def _expression(text: str, known_only: bool) -> str | None:
         elif token == ")" and not operand_expected and depth:
             depth -= 1
             parts.append(token)
-        elif operator is not None and not operand_expected:
+        elif operator and not operand_expected:
             operand_expected = True
             parts.append(operator)
         else:
