@@ -57,8 +57,10 @@ _CONTROLS = re.compile("[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
 _NUL_SHARE_OF_BINARY = 0.3
 _CONTROL_SHARE_OF_BINARY = 0.05
 _SAMPLE_CHARACTERS = 20_000
-_DETECTION_BYTES = 64 * 1024
-_UTF8_SEQUENCES_A_FLAW = 10
+_DETECTION_BYTES = 16 * 1024
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+# U+FFFD itself takes two bytes more than a character of ASCII; a sound sequence takes one to three more.
+_EXTRA_BYTES_A_FLAW = 12
 
 
 class DecodeError(ValueError):
@@ -175,16 +177,14 @@ def _decode_undeclared(payload: bytes, as_utf8: str | None, candidates: list[str
         return wide[0], wide[1], 0
     if as_utf8 is not None:
         return as_utf8, "utf-8", 0
-    flawed = payload.decode("utf-8", "replace")
-    flaws = flawed.count("\ufffd") - payload.count("\ufffd".encode())
-    sequences = sum(character > "\x7f" for character in flawed[:_SAMPLE_CHARACTERS]) - flaws
-    if sequences >= _UTF8_SEQUENCES_A_FLAW * flaws:
-        return flawed, "utf-8", flaws
+    flawed = _flawed_utf_8(payload)
+    if flawed is not None:
+        return flawed[0], "utf-8", flawed[1]
     for codec in candidates:
         text = None if codec in _WIDE else _strictly(payload, codec)
         if text is not None:
             return text, codec, 0
-    detected = detect_encoding(payload, max_len=_DETECTION_BYTES, html5_compatible=False, from_html_meta=False)
+    detected = detect_encoding(_telling_part(payload), html5_compatible=False, from_html_meta=False)
     found = _codec(detected) if detected else None
     if found is not None and found not in _WIDE and found != "utf-8":
         for attempt in (found, _SUPERSETS.get(found)):
@@ -193,6 +193,30 @@ def _decode_undeclared(payload: bytes, as_utf8: str | None, candidates: list[str
                 return text, attempt, 0
     guessed = payload.decode("cp1252", "replace")
     return guessed, "cp1252", guessed.count("\ufffd")
+
+
+def _flawed_utf_8(payload: bytes) -> tuple[str, int] | None:
+    """The text and its flaws, where the payload is UTF-8 but for a few bytes."""
+    # Replacing is slow where nearly all is wrong, as it is in any other encoding: look at a part first. The incremental
+    # decoder keeps a sequence that the cut leaves open.
+    part = codecs.getincrementaldecoder("utf-8")("replace").decode(_telling_part(payload))
+    if not _is_nearly_sound(part, part.count("\ufffd")):
+        return None
+    text = payload.decode("utf-8", "replace")
+    flaws = text.count("\ufffd") - payload.count("\ufffd".encode())
+    return (text, flaws) if _is_nearly_sound(text, flaws) else None
+
+
+def _is_nearly_sound(text: str, flaws: int) -> bool:
+    sequences = len(text.encode()) - len(text)
+    return sequences >= _EXTRA_BYTES_A_FLAW * flaws
+
+
+def _telling_part(payload: bytes) -> bytes:
+    """A part from where the encoding first matters."""
+    first = _NOT_ASCII.search(payload)
+    start = max(first.start() - _DETECTION_BYTES // 8, 0) if first else 0
+    return payload[start : start + _DETECTION_BYTES]
 
 
 def _strictly(payload: bytes, codec: str) -> str | None:
