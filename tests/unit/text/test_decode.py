@@ -187,6 +187,13 @@ def test_any_bytes_decode_to_clean_text_or_are_refused(payload: bytes, declared:
     assert decode(payload, declared, media_type) == decoded
 
 
+def test_one_accent_late_in_a_long_text_is_enough() -> None:
+    text = "Only plain words here. " * 20_000 + GERMAN
+    assert decode(text.encode("cp1252"), None, PLAIN).text == text
+    flawed = (text + RUSSIAN).encode() + b"\xff"
+    assert decode(flawed, None, PLAIN) == Decoded(text + RUSSIAN + "\ufffd", "utf-8", 1)
+
+
 def test_detection_does_not_depend_on_size() -> None:
     payload = (GERMAN * 5000).encode("cp1252")
     assert decode(payload, None, PLAIN).text == GERMAN * 5000
