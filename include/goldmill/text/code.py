@@ -1,4 +1,4 @@
-"""Is this source file worth training on: what it is written in, its shape, its comments, who wrote it.
+r"""Is this source file worth training on: what it is written in, its shape, its comments, who wrote it.
 
 One compiled pass measures the shape of a file, a second one its comments; rules are comparisons on the columns of both.
 
@@ -6,7 +6,7 @@ Definitions. A *line* ends with a line feed; its length is in characters, withou
 Unicode calls a letter or a digit. An *encoded run* is a run of at least 64 letters, digits, ``+``, ``/`` and ``=`` of
 which three quarters are letters and digits and at least one is a digit; it goes on over a line end where the line had
 at least 60 of them (base64 in lines of 64 or 76). *Numbers* are literals that begin with a digit, the comma behind
-them, and the escapes ``\\x1f`` and ``\\u001f``. *Comments* include their markers and, in Python, strings in triple
+them, and the escapes ``\x1f`` and ``\u001f``. *Comments* include their markers and, in Python, strings in triple
 quotes that open a line (docstrings). Text within strings is no comment; strings are recognised by their delimiters, so
 a regular-expression literal with an odd quote hides the comment after it, to the end of that line at most.
 """

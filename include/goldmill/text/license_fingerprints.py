@@ -16,6 +16,7 @@ import zlib
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def normalized_words(text: str) -> list[str]:
 
 def word_pair_hashes(words: list[str]) -> list[int]:
     """CRC-32 of each pair of neighbouring words, in order."""
-    return [zlib.crc32(f"{first} {second}".encode()) for first, second in zip(words, words[1:], strict=False)]
+    return [zlib.crc32(f"{first} {second}".encode()) for first, second in pairwise(words)]
 
 
 def closest_license(words: list[str], min_containment: float) -> Likeness | None:

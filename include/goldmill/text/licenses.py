@@ -143,24 +143,24 @@ def _expression(text: str, known_only: bool) -> str | None:
     parts: list[str] = []
     operand_expected = True
     depth = 0
-    for token in _TOKEN.findall(text):
+    for part in _TOKEN.findall(text):
         # The standard writes operators in capitals; people who fill in fields do not.
-        operator = token.upper() if known_only else token
+        operator = part.upper() if known_only else part
         if operator not in _OPERATORS:
             operator = ""
-        if token == "(" or (operand_expected and not operator and token != ")"):
+        if part == "(" or (operand_expected and not operator and part != ")"):
             if not operand_expected:
                 break
-            depth += token == "("
-            operand_expected = token == "("
+            depth += part == "("
+            operand_expected = part == "("
             exception = bool(parts) and parts[-1] == "WITH"
-            name = token if token == "(" or exception else _BY_LOWER_CASE.get(token.lower())
+            name = part if part == "(" or exception else _BY_LOWER_CASE.get(part.lower())
             if name is None and known_only:
                 return None
-            parts.append(_modern(name or token))
-        elif token == ")" and not operand_expected and depth:
+            parts.append(_modern(name or part))
+        elif part == ")" and not operand_expected and depth:
             depth -= 1
-            parts.append(token)
+            parts.append(part)
         elif operator and not operand_expected:
             operand_expected = True
             parts.append(operator)

@@ -68,8 +68,8 @@ def test_bytes_in_a_named_encoding(encoding: str) -> None:
 
 def test_bytes_in_the_encoding_of_the_meta_element_even_if_the_given_one_is_unknown() -> None:
     html = '<meta charset="windows-1252"><p>Mühle – für 3 €</p>'.encode("cp1252")
-    assert extract_main_text(html).text == "Mühle – für 3 €"  # noqa: RUF001
-    assert extract_main_text(html, "no-such-encoding").text == "Mühle – für 3 €"  # noqa: RUF001
+    assert extract_main_text(html).text == "Mühle – für 3 €"
+    assert extract_main_text(html, "no-such-encoding").text == "Mühle – für 3 €"
 
 
 @pytest.mark.parametrize(

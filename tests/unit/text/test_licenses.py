@@ -60,8 +60,7 @@ def test_tags_and_fields(line: str, expected: str | None) -> None:
         ("Distributed under the Boost Software License, Version 1.0.", "BSL-1.0"),
         ("Licensed to PSF under a Contributor Agreement.", "PSF-2.0"),
         (
-            "it under the terms of the GNU General Public License as published by the Foundation; either\n"
-            "# version 2 of the License, or (at your option) any later version.",
+            "it under the terms of the GNU General Public License as published;\n# version 2, or any later version.",
             "GPL-2.0-or-later",
         ),
         ("under the terms of the GNU General Public License version 3.", "GPL-3.0-only"),
