@@ -212,6 +212,7 @@ def _address(text: bytes, keep_non_public: bool) -> ipaddress.IPv4Address | ipad
 
 _INTERNATIONAL = re2.compile(rb"\+[1-9](?:[0-9]|[ .\-/()\x{a0}\x{2011}]{1,2}[0-9(]){6,24}")
 # Up to three groups of hexadecimal digits on each side of a number.
+_LAST_NUMBER = re.compile(rb"(?s:.*[0-9\n])?")
 _GROUPS_AFTER = re.compile(rb"(?:[ \t]+[0-9A-Fa-f]+(?![0-9A-Za-z])){1,3}")
 _GROUPS_BEFORE = re.compile(rb"(?:(?<![0-9A-Za-z])[0-9A-Fa-f]+[ \t]+){1,3}\Z")
 
@@ -242,18 +243,16 @@ def _number_reader(types: list[str], rules: PiiRules) -> Callable[[bytes], Itera
             return None
         if " " in candidate and _is_in_series(buffer, start, end):
             return None
-        compact = "".join(character for character in candidate if character.isalnum() or character in "+-")
-        bare = compact.replace("-", "").replace("+", "")
-        before: str | None = None
+        bare = buffer[start:end].translate(None, b" ().+-/").decode("ascii")
+        context: str | None = None
         for form in known:
-            # The sign of a Finnish number is part of it, it says the century.
-            if not form.check(compact if form.country == "FI" else bare):
-                continue
             if form.context is not None:
-                before = before if before is not None else marks.split(_before(buffer, start))[-1]
-                if not form.context.search(before):
+                context = context if context is not None else _words_before(buffer, start, marks)
+                if not context or not form.context.search(context):
                     continue
-            return form.type
+            # The sign of a Finnish number is part of it, it says the century.
+            if form.check(candidate if form.country == "FI" else bare):
+                return form.type
         return None
 
     def read(buffer: bytes) -> Iterator[Hit]:
@@ -280,21 +279,21 @@ def _next_group(buffer: bytes, start: int, end: int) -> int:
 
 
 def _is_apart(buffer: bytes, start: int, end: int) -> bool:
-    """Whether the number stands by itself: no sign, decimal point, path or identifier runs into it."""
+    """Whether the number stands by itself: no sign, decimal point, path or identifier runs into it.
+
+    A comma does not: it separates the columns of a CSV file, and a number written with thousands has no form here.
+    """
     if start:
         previous = buffer[start - 1]
-        if previous in b"+-/_$#%" and not (previous == 0x2F and buffer[start - 3 : start] == b"://"):
-            return False
-        if previous in b".," and start > 1 and buffer[start - 2] in _WORD:
-            return False
-        if previous in _WORD:
+        is_host = previous == ord("/") and buffer[start - 3 : start] == b"://"
+        if previous in _WORD or (previous in b"+-./_$#%" and not is_host):
             return False
     following = buffer[end : end + 2]
     if not following:
         return True
-    if following[0] in b"-_%+" or following[0] in _WORD:
+    if following[0] in _WORD or following[0] in b"-_%+":
         return False
-    return not (following[0] in b".," and len(following) > 1 and following[1] in _WORD)
+    return not (following[:1] == b"." and len(following) > 1 and following[1] in _WORD)
 
 
 def _is_in_series(buffer: bytes, start: int, end: int) -> bool:
@@ -312,6 +311,13 @@ def _goes_on(neighbours: list[bytes], width: int) -> bool:
         return False
     # One neighbour of letters only can be a word, such as the French "de".
     return not neighbours[0].isalpha() or (len(neighbours) > 1 and len(neighbours[1]) == width)
+
+
+def _words_before(buffer: bytes, start: int, marks: re.Pattern[str]) -> str:
+    """The words between the last number or placeholder of the line and ``start``, in lower case; often none."""
+    window = buffer[max(0, start - _WINDOW_BYTES) : start]
+    words = window[_LAST_NUMBER.match(window).end() :]  # type: ignore[union-attr]
+    return marks.split(words.decode("utf-8", "ignore").lower())[-1] if words.strip() else ""
 
 
 def _before(buffer: bytes, start: int) -> str:

@@ -64,6 +64,7 @@ def scrubbed(text: str, rules: PiiRules = RULES) -> str:
         ("card:5555-5555-5555-4444,", "card:<CREDIT_CARD>,"),
         ("378282246310005", "<CREDIT_CARD>"),
         ("3782 822463 10005", "<CREDIT_CARD>"),
+        ("1,4111111111111111,12/27", "1,<CREDIT_CARD>,12/27"),
         # bank accounts
         ("IBAN DE89 3704 0044 0532 0130 00", "IBAN <IBAN>"),
         ("DE89 3704 0044 0532 0130 00 BIC COBADEFF", "<IBAN> BIC COBADEFF"),
@@ -149,6 +150,7 @@ def test_personal_data_is_replaced(text: str, expected: str) -> None:
         "4111111111111111111",
         "0.4111111111111111",
         "id-4111111111111111",
+        "x*.4111111111111111",
         "a4111111111111111",
         "2024 4111 1111 1111 1111",
         # no account
