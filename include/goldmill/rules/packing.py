@@ -26,7 +26,7 @@ class TokenizerRules(BaseModel):
         default=2, ge=1, description="Times a pair must occur in the sample to be merged. Not used with a path."
     )
     sample_bytes: int = Field(
-        default=64 * 2**20, ge=1, description="UTF-8 bytes of the hash-keyed sample to train on. Not used with a path."
+        default=16 * 2**20, ge=1, description="UTF-8 bytes of the hash-keyed sample to train on. Not used with a path."
     )
     end_of_text_token: str = Field(
         default="<|endoftext|>", min_length=1, description="Control token that ends every document."

@@ -2,25 +2,41 @@
 
 A document is data: whatever it says, it never yields a control id. Where a text spells a control token, it is encoded
 as the characters it consists of.
+
+``tokenizers`` is the reference. ``fastokens``, many times faster, encodes in its place where it is installed, can read
+the file, and gives the ids of the reference on texts chosen to tell them apart.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import fsspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from goldmill.rules.packing import TokenizerRules
 
-# Text encoded at once, in UTF-8 bytes: an encoding takes about 100 bytes a token until its ids are copied out.
+# How text is cut into words before merging: contractions, letters with what precedes them, single digits (LLaMA, arXiv
+# 2302.13971), punctuation with line ends, white space. The expression of cl100k_base as Qwen2 uses it
+# (arXiv 2407.10671): encoders know it and need no general regular expressions for it.
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# Text encoded at once, in UTF-8 bytes: the reference takes about 500 bytes a token until its ids are copied out.
 _BATCH_BYTES = 2**20
+
+Tokens = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.int64]
 
 
 class TokenizerError(ValueError):
@@ -32,7 +48,8 @@ class CorpusTokenizer:
     """A tokenizer that is ready to encode documents.
 
     Attributes:
-        tokenizer: the encoder, without truncation, padding or added control tokens.
+        tokenizer: the reference encoder, without truncation, padding or added control tokens.
+        fast: an encoder that gives the same ids, if there is one.
         end_of_text_id: ends every document.
         padding_id: fills sequences up; may equal ``end_of_text_id``.
         control_ids: ids that no text may yield; both of the above and every other special token but the unknown token.
@@ -40,6 +57,7 @@ class CorpusTokenizer:
     """
 
     tokenizer: Tokenizer
+    fast: Any
     end_of_text_id: int
     padding_id: int
     control_ids: frozenset[int]
@@ -49,10 +67,9 @@ class CorpusTokenizer:
 def train_tokenizer(texts: Iterable[str], rules: TokenizerRules) -> bytes:
     """Train a byte-level BPE and return its ``tokenizer.json``.
 
-    Byte-pair encoding is by Sennrich et al. (arXiv 1508.07909), on bytes as in GPT-2.
-    Text is cut into words by GPT-2's expression, numbers into single digits (as in LLaMA, arXiv 2302.13971); every
-    byte is in the vocabulary, so any text can be encoded and decoded without loss. The result depends on the texts and
-    rules alone: not on the order of the texts, the number of threads or the process.
+    Byte-pair encoding is by Sennrich et al. (arXiv 1508.07909), on bytes as in GPT-2: every byte is in the vocabulary,
+    so any text can be encoded and decoded without loss. The result depends on the texts and rules alone: not on the
+    order of the texts, the number of threads or the process.
 
     Args:
         texts: the sample; its size is the caller's choice (``rules.sample_bytes``).
@@ -63,7 +80,10 @@ def train_tokenizer(texts: Iterable[str], rules: TokenizerRules) -> bytes:
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Split(Regex(_WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     control_tokens = [rules.end_of_text_token]
@@ -128,7 +148,8 @@ def load_tokenizer(tokenizer_json: bytes, rules: TokenizerRules) -> CorpusTokeni
         for token in content["added_tokens"]:
             # Only special tokens can be told to stay text; some files leave the mark out.
             token["special"] = token["special"] or token["content"] in control_tokens.values()
-        tokenizer = Tokenizer.from_str(json.dumps(content))
+        tokenizer_text = json.dumps(content)
+        tokenizer = Tokenizer.from_str(tokenizer_text)
     except Exception as error:  # the library raises bare Exception for a file it cannot parse
         raise TokenizerError(
             f"tokenizer.path: {name} is not a Hugging Face tokenizer.json ({error}); export it again with "
@@ -155,6 +176,7 @@ def load_tokenizer(tokenizer_json: bytes, rules: TokenizerRules) -> CorpusTokeni
     }
     return CorpusTokenizer(
         tokenizer=tokenizer,
+        fast=_fast_encoder(tokenizer_text, tokenizer, [token["content"] for token in content["added_tokens"]]),
         end_of_text_id=ids["end_of_text_token"],
         padding_id=ids.get("padding_token", ids["end_of_text_token"]),
         control_ids=frozenset(special_ids | set(ids.values())),
@@ -166,33 +188,95 @@ def encode(texts: pa.Array, tokenizer: CorpusTokenizer) -> pa.ListArray:
     """Token ids of each text, without control ids, ``list<int32>`` with one row a document.
 
     Raises:
-        ValueError: if a text is null.
+        ValueError: if a text is null, or there are more tokens than fit an Arrow list array (2**31).
         TokenizerError: if a text cannot be encoded without a control id, because a control token is a single character.
     """
     if texts.null_count:
         raise ValueError(f"text: {texts.null_count} of {len(texts)} values are null; filter them out before encoding")
     control_ids = np.array(sorted(tokenizer.control_ids), np.int32)
-    offsets = np.zeros(len(texts) + 1, np.int32)
-    values = []
-    row = 0
+    values, lengths = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
     for batch in _batches(texts):
-        for text, encoding in zip(
-            batch, tokenizer.tokenizer.encode_batch_fast(batch, add_special_tokens=False), strict=True
-        ):
-            ids = np.array(encoding.ids, np.int32)
-            if np.isin(ids, control_ids).any():
-                ids = np.array(_encode_in_pieces(text, tokenizer), np.int32)
-            values.append(ids)
-            offsets[row + 1] = len(ids)
-            row += 1
-    np.cumsum(offsets, out=offsets)
-    flat = np.concatenate(values) if values else np.zeros(0, np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+        ids, counts = _encode_batch(batch, tokenizer)
+        ends = np.cumsum(counts)
+        controls = np.flatnonzero(np.isin(ids, control_ids))
+        # From the last row to the first, so that the places of the others stay.
+        for row in np.unique(np.searchsorted(ends, controls, side="right"))[::-1]:
+            plain = np.array(_encode_in_pieces(batch[row], tokenizer), np.int32)
+            ids = np.concatenate([ids[: ends[row] - counts[row]], plain, ids[ends[row] :]])
+            counts[row] = len(plain)
+        values.append(ids)
+        lengths.append(counts)
+    offsets = np.cumsum(np.concatenate(lengths))
+    if offsets[-1] >= 2**31:
+        raise ValueError(f"text: {offsets[-1]} tokens do not fit one Arrow list array; encode smaller batches")
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(np.concatenate(values)))
 
 
 def decode(token_lists: pa.ListArray, tokenizer: CorpusTokenizer) -> pa.StringArray:
     """The text of each row of token ids, control tokens spelled out; exact for byte-level tokenizers."""
     return pa.array(tokenizer.tokenizer.decode_batch(token_lists.to_pylist(), skip_special_tokens=False), pa.string())
+
+
+def _encode_batch(texts: list[str], tokenizer: CorpusTokenizer) -> tuple[Tokens, Counts]:
+    """Ids of all texts one behind the other, and the number of each text's."""
+    if tokenizer.fast is not None:
+        return _encode_fast(texts, tokenizer.fast)
+    encodings = tokenizer.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    rows = [np.array(encoding.ids, np.int32) for encoding in encodings]
+    return np.concatenate(rows), np.array([len(row) for row in rows], np.int64)
+
+
+def _encode_fast(texts: list[str], fast: Any) -> tuple[Tokens, Counts]:
+    ids, offsets = fast.encode_batch_flat(texts, add_special_tokens=False, split_special_tokens=True)
+    ends = np.frombuffer(offsets, "<u8").astype(np.int64)
+    return np.frombuffer(ids, "<u4").astype(np.int32), ends[1:] - ends[:-1]
+
+
+def _fast_encoder(tokenizer_json: str, reference: Tokenizer, added_tokens: list[str]) -> Any:
+    """The fast encoder for a tokenizer, if it can read it and gives the reference's ids on every probe."""
+    try:
+        fast = import_module("fastokens").Tokenizer.from_json_str(tokenizer_json)
+        fast.no_truncation()
+        fast.no_padding()
+        probes = _probes(added_tokens)
+        ids, counts = _encode_fast(probes, fast)
+    except (ModuleNotFoundError, ValueError, RuntimeError):
+        return None  # not installed, or a kind of tokenizer that it does not know
+    expected = [encoding.ids for encoding in reference.encode_batch_fast(probes, add_special_tokens=False)]
+    rows = np.split(ids, np.cumsum(counts)[:-1])
+    return fast if all(row.tolist() == ids for row, ids in zip(rows, expected, strict=True)) else None
+
+
+def _probes(added_tokens: list[str]) -> list[str]:
+    """Texts on which encoders differ if they do: what separates words, scripts, marks, long runs, added tokens."""
+    generator = random.Random(0)  # noqa: S311 - nothing secret
+    atoms = [
+        *"aZ09 '\"-_.,:;!?<|>(){}[]#@/\\=+*&%$^~`\n\r\t\v\f\0",
+        *"\x1c\x85\xa0\xad\u2028\u3000\ufeff\u200b\u200d\ufffd",
+        *"éßİıǅſΣςЙй中文かなไทย한국عربىहिन्दी١Ⅷ²½€…—“”😀\u0301\u0345\U0001f1e9\U00020000\U0010ffff",
+        *[
+            "'s",
+            "'LL",
+            "'ſ",
+            "\r\n",
+            "  ",
+            "\t\t",
+            "the",
+            " Word",
+            "\n    ",
+            "1234567",
+            "naïve",
+            "e\u0301",
+            "def f(x):",
+        ],
+        *added_tokens[:64],
+    ]
+    mixed = ["".join(generator.choices(atoms, k=generator.randrange(40))) for _ in range(1500)]
+    any_character = [
+        "".join(chr(generator.choice((generator.randrange(0x300), generator.randrange(0xD800)))) for _ in range(30))
+        for _ in range(300)
+    ]
+    return [*mixed, *any_character, *added_tokens, *atoms, "", "a" * 3000, " " * 3000, "\n" * 3000, "ab " * 1000]
 
 
 def _encode_in_pieces(text: str, tokenizer: CorpusTokenizer) -> list[int]:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from goldmill.rules.packing import TokenizerRules
 from goldmill.text.tokens import (
     CorpusTokenizer,
     TokenizerError,
+    _fast_encoder,
     decode,
     encode,
     load_tokenizer,
@@ -55,6 +57,31 @@ def test_trained_tokenizers_lose_nothing_and_never_yield_control_ids(batch: list
     assert tokens.type == pa.list_(pa.int32())
     assert decode(tokens, TRAINED).to_pylist() == batch
     assert not TRAINED.control_ids & set(tokens.flatten().to_pylist())
+
+
+REFERENCE = replace(TRAINED, fast=None)
+
+
+@given(texts)
+def test_the_fast_encoder_gives_the_ids_of_the_reference(batch: list[str]) -> None:
+    array = pa.array(batch, pa.string())
+    assert encode(array, TRAINED).equals(encode(array, REFERENCE))
+
+
+def test_the_fast_encoder_is_used_where_it_is_proven() -> None:
+    assert TRAINED.fast is not None
+    # A unigram model is none that it knows; then the reference encodes.
+    rules = TokenizerRules(end_of_text_token="</s>", padding_token=None)
+    assert load_tokenizer(given_tokenizer(UNIGRAM, special=True), rules).fast is None
+
+
+def test_an_encoder_that_gives_other_ids_is_not_used() -> None:
+    other = train_tokenizer(["other text, other merges: " * 9, *SAMPLE[1:]], RULES).decode()
+    assert _fast_encoder(TRAINED_JSON.decode(), TRAINED.tokenizer, []) is not None
+    assert _fast_encoder(other, TRAINED.tokenizer, []) is None
+    # Without the mark, control tokens in texts would be found: the probes spell them.
+    reference = Tokenizer.from_str(TRAINED_JSON.decode())
+    assert _fast_encoder(TRAINED_JSON.decode(), reference, ["<|endoftext|>"]) is None
 
 
 def test_control_tokens_come_first_and_are_never_read_from_text() -> None:
