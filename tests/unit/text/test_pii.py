@@ -219,6 +219,7 @@ def test_an_action_decides_between_replacing_counting_and_not_looking() -> None:
     result = scrub(pa.array(["a@b.com 212-555-1234 8.8.8.8"]), rules)
     assert result.texts.to_pylist() == ["a@b.com 212-555-1234 <IP_ADDRESS>"]
     assert result.counts.to_pylist() == [[("email", 1), ("ip_address", 1)]]
+    assert [span.type for span in find(pa.array(["a@b.com 8.8.8.8"]), rules)] == ["ip_address"]
     assert scrub(pa.array(["a@b.com"]), PiiRules(enabled=False)).counts.to_pylist() == [[]]
 
 

@@ -147,6 +147,7 @@ def test_an_action_decides_between_replacing_counting_and_not_looking() -> None:
     result = scrub_secrets(pa.array([text]), SecretRules(password="count", high_entropy="off"))
     assert result.texts.to_pylist() == [text]
     assert result.counts.to_pylist() == [[("password", 1)]]
+    assert [span.type for span in find_secrets(pa.array([text]), SecretRules(password="count"))] == ["secret"]
     assert find_secrets(pa.array([text]), SecretRules(enabled=False)) == []
 
 
