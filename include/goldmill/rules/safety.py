@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-Action = Literal["replace", "count", "off"]
+
+def _off_is_a_word(value: object) -> object:
+    """YAML 1.1 reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
+Action = Annotated[Literal["replace", "count", "off"], BeforeValidator(_off_is_a_word)]
 """``replace`` puts the placeholder, ``count`` leaves the text and counts, ``off`` does not look."""
 
 Country = Literal[

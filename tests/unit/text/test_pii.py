@@ -223,6 +223,12 @@ def test_an_action_decides_between_replacing_counting_and_not_looking() -> None:
     assert scrub(pa.array(["a@b.com"]), PiiRules(enabled=False)).counts.to_pylist() == [[]]
 
 
+def test_a_bare_off_of_a_yaml_recipe_is_understood() -> None:
+    assert PiiRules.model_validate({"phone": False}).phone == "off"
+    with pytest.raises(ValidationError, match="phone"):
+        PiiRules.model_validate({"phone": True})
+
+
 def test_non_public_addresses_go_when_the_rule_says_so() -> None:
     rules = PiiRules(keep_non_public_ips=False)
     assert scrubbed("127.0.0.1 and fe80::1 at 12:30:45", rules) == "<IP_ADDRESS> and <IP_ADDRESS> at 12:30:45"
