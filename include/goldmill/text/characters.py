@@ -12,7 +12,7 @@ from unicodedata import ucd_3_2_0
 
 import numpy as np
 
-from goldmill.text.compiled import inlined
+from goldmill.text.compiled import compiled
 from goldmill.text.utf8 import Bytes
 
 SPACE: Final = 0
@@ -95,7 +95,7 @@ def character_table() -> Bytes:
     return table
 
 
-@inlined
+@compiled
 def character(code: int, table: Bytes) -> int:
     """Class (``& CLASS``) and flags of a code point."""
     if code < 0x20000:

@@ -23,8 +23,8 @@ from goldmill.text.verdicts import Check, Verdicts
 UNSPACED_LANGUAGES: Final = ("ja", "km", "lo", "my", "th", "wuu", "yue", "zh")
 
 _NO_LIMIT = np.iinfo(np.int64).max
-_POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
-_CITATIONS = ("[edit]", "[citation needed]")
+# What a line may hold, one bit each.
+_LOREM, _JAVASCRIPT, _POLICY, _BRACKET = 1, 2, 4, 8
 
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -242,12 +242,13 @@ def _clean(
     """Write the lines that stay to ``out``; returns its length in bytes."""
     written = 0
     for row in range(len(offsets) - 1):
-        start, end = offsets[row], offsets[row + 1]
+        end = offsets[row + 1]
         first = written
-        at = start
+        at = offsets[row]
         while at < end:
-            line = at
             words, length, longest = 0, 0, 0
+            visible, visible_end = at, at
+            brackets = False
             while at < end:
                 code, behind = decode(data, at)
                 if code == 10:
@@ -255,11 +256,14 @@ def _clean(
                 if character(code, table) & CLASS == SPACE:
                     length = 0
                 else:
+                    if words == 0:
+                        visible = at
                     words += length == 0
                     length += 1
                     longest = max(longest, length)
+                    visible_end = behind
+                    brackets |= code == 91
                 at = behind
-            line_end = at
             at += 1  # the line feed
             if words < min_words or longest > max_word_length:
                 continue
@@ -267,17 +271,18 @@ def _clean(
             if written > first:
                 out[written] = 10
                 begin += 1
-            stop = _copy_trimmed(data, line, line_end, table, remove_citations, out, begin)
+            if brackets and remove_citations:
+                stop = _copy_without_citations(data, visible, visible_end, table, out, begin)
+            else:
+                stop = begin + visible_end - visible
+                out[begin:stop] = data[visible:visible_end]
             if require_terminal and not _is_terminated(out, begin, stop):
                 continue
-            lorem = keep_lorem and _holds(out, begin, stop, "lorem ipsum")
-            if drop_javascript and not lorem and _holds(out, begin, stop, "javascript"):
-                continue
-            if drop_policies and not lorem and not (keep_bracket and _holds(out, begin, stop, "{")):
-                named = False
-                for policy in _POLICIES:
-                    named = named or _holds(out, begin, stop, policy)
-                if named:
+            found = _phrases(out, begin, stop)
+            if not (keep_lorem and found & _LOREM):
+                if drop_javascript and found & _JAVASCRIPT:
+                    continue
+                if drop_policies and found & _POLICY and not (keep_bracket and found & _BRACKET):
                     continue
             written = stop
         # Blank lines may stay where the rule on words is off; not at the end.
@@ -288,38 +293,43 @@ def _clean(
 
 
 @compiled
-def _copy_trimmed(data: Bytes, start: int, end: int, table: Bytes, remove_citations: bool, out: Bytes, at: int) -> int:
-    """Copy a line without white space at its ends and without citations; returns the end of the copy."""
+def _copy_without_citations(data: Bytes, start: int, end: int, table: Bytes, out: Bytes, at: int) -> int:
+    """Copy a line without citations and without white space at its ends; returns the end of the copy."""
     begin = at
-    visible = at  # end of the copy up to the last visible character
+    visible_end = at
     while start < end:
         code, behind = decode(data, start)
-        if remove_citations and code == 91:
+        if code == 91:
             cited = _citation(data, start, end)
             if cited > start:
                 start = cited
                 continue
-        if character(code, table) & CLASS != SPACE or at > begin:
-            while start < behind:
-                out[at] = data[start]
-                at += 1
-                start += 1
-            if character(code, table) & CLASS != SPACE:
-                visible = at
+        visible = character(code, table) & CLASS != SPACE
+        if visible or at > begin:
+            out[at : at + behind - start] = data[start:behind]
+            at += behind - start
+            if visible:
+                visible_end = at
         start = behind
-    return visible
+    return visible_end
 
 
 @compiled
 def _citation(data: Bytes, start: int, end: int) -> int:
     """End of the citation that starts here with a bracket, else its start."""
-    for phrase in _CITATIONS:
-        if _starts(data, start, end, phrase, False):
-            return start + len(phrase)
     at = start + 1
     while at < end and 48 <= data[at] <= 57:
         at += 1
-    return at + 1 if at < end and data[at] == 93 else start
+    if at < end and data[at] == 93:
+        return at + 1
+    for phrase in (b"[edit]", b"[citation needed]"):
+        if end - start >= len(phrase):
+            same = True
+            for index in range(len(phrase)):
+                same = same and data[start + index] == phrase[index]
+            if same:
+                return start + len(phrase)
+    return start
 
 
 @compiled
@@ -329,30 +339,47 @@ def _is_terminated(out: Bytes, start: int, end: int) -> bool:
         return False
     last = out[end - 1]
     if last == 46:
-        return not _starts(out, max(start, end - 3), end, "...", False)
+        return end - start < 3 or out[end - 2] != 46 or out[end - 3] != 46
     return bool(last == 63 or last == 33 or last == 34 or last == 39)
 
 
 @compiled
-def _starts(data: Bytes, at: int, end: int, phrase: str, any_case: bool) -> bool:
-    """Whether an ASCII phrase, in lower case, stands here."""
-    if end - at < len(phrase):
-        return False
-    for index in range(len(phrase)):
-        byte = int(data[at + index])
-        if any_case and 65 <= byte <= 90:
-            byte |= 0x20
-        if byte != ord(phrase[index]):
-            return False
-    return True
+def _phrases(line: Bytes, start: int, end: int) -> int:
+    """Which of the phrases that C4 looks for a line holds, in any case."""
+    found = 0
+    for at in range(start, end):
+        byte = line[at] | 0x20
+        if byte == 108:
+            if _stands(line, at, end, b"lorem ipsum"):
+                found |= _LOREM
+        elif byte == 106:
+            if _stands(line, at, end, b"javascript"):
+                found |= _JAVASCRIPT
+        elif byte == 116:
+            if _stands(line, at, end, b"terms of use"):
+                found |= _POLICY
+        elif byte == 112:
+            if _stands(line, at, end, b"privacy policy"):
+                found |= _POLICY
+        elif byte == 99:
+            if _stands(line, at, end, b"cookie policy"):
+                found |= _POLICY
+        elif byte == 117:
+            for phrase in (b"uses cookies", b"use of cookies", b"use cookies"):
+                if _stands(line, at, end, phrase):
+                    found |= _POLICY
+        elif line[at] == 123:
+            found |= _BRACKET
+    return found
 
 
 @compiled
-def _holds(data: Bytes, start: int, end: int, phrase: str) -> bool:
-    """Whether an ASCII phrase, in lower case, stands anywhere, in any case."""
-    initial = ord(phrase[0])
-    for at in range(start, end - len(phrase) + 1):
-        byte = int(data[at])
-        if (byte == initial or byte | 0x20 == initial) and _starts(data, at, end, phrase, True):
-            return True
-    return False
+def _stands(data: Bytes, at: int, end: int, phrase: bytes) -> bool:
+    """Whether a phrase of ASCII letters and spaces, given in lower case, stands here in any case."""
+    if end - at < len(phrase):
+        return False
+    for index in range(len(phrase)):
+        byte = data[at + index]
+        if byte != phrase[index] and not (65 <= byte <= 90 and byte | 0x20 == phrase[index]):
+            return False
+    return True

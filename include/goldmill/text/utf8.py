@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from goldmill.text.compiled import inlined
+from goldmill.text.compiled import compiled
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ def string_buffers(texts: pa.Array | pa.ChunkedArray, name: str) -> tuple[Bytes,
     return content, view
 
 
-@inlined
+@compiled
 def decode(data: Bytes, at: int) -> tuple[int, int]:
     """Code point at a byte position and the position behind it; Arrow strings are well-formed UTF-8."""
     first = int(data[at])

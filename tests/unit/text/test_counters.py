@@ -22,7 +22,7 @@ HAN_ENDS = "。！？｡"
 CLOSERS = "\"')]}»”’」』"
 LINE_ENDS = SENTENCE_ENDS + "\"'”’»」』"
 
-# One letter a class in the order of the constants: space, Symbol, format, inner, comma, mark, lower, Letter, digit, Han.
+# A letter a class, in the order of the constants: space, Symbol, format, inner, comma, mark, lower, Letter, digit, Han.
 SHAPES = "sSficmlLdh"
 WORD = re.compile(r"hm*|(?:dm*c(?=d)|[lLd]m*[if](?=[lLd])|[lLd]m*)+|[Sicm]")
 INITIAL = re.compile(r"(?:^|[^lLd])m*[lL]m*$")
@@ -159,9 +159,59 @@ any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 # Few words and marks, so that lines, paragraphs and n-grams repeat.
 repetitive_text = st.lists(
     st.sampled_from(
-        ["the", "a", "b", "B", "of", "1", "10", " ", " ", " ", "\n", "\n", "\n\n", "...", ".", ". ", "…", "-", "•", "#"]
-        + ["{", "'", ",", "。", "字", "か\u3099", "e\u0301", "\u200b", "\u200d", "\u00ad", '"', ")", "?", "J", "\t"]
-        + ["Lorem IPSUM", "lorem\u2003ipsum", "_", "\U00020000", "\U0001f600", "\ufe0f", "\u0301", "é", "ß", "that "]
+        [
+            *(
+                "the",
+                "a",
+                "b",
+                "B",
+                "of",
+                "1",
+                "10",
+                " ",
+                " ",
+                " ",
+                "\n",
+                "\n",
+                "\n\n",
+                "...",
+                ".",
+                ". ",
+                "…",
+                "-",
+                "•",
+            ),
+            *(
+                "{",
+                "'",
+                ",",
+                "。",
+                "字",
+                "か\u3099",
+                "e\u0301",
+                "\u200b",
+                "\u200d",
+                "\u00ad",
+                '"',
+                ")",
+                "?",
+                "J",
+                "\t",
+                "#",
+            ),
+            *(
+                "Lorem IPSUM",
+                "lorem\u2003ipsum",
+                "_",
+                "\U00020000",
+                "\U0001f600",
+                "\ufe0f",
+                "\u0301",
+                "é",
+                "ß",
+                "that ",
+            ),
+        ]
     ),
     max_size=120,
 ).map("".join)
