@@ -236,6 +236,12 @@ class _RecipeLoader(yaml.SafeLoader):
         return {key_node.value: self.construct_object(value, deep=True) for key_node, value in node.value}
 
 
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """An integer in base ten: PyYAML would read ``010`` as eight."""
+    return int(str(loader.construct_scalar(node)))
+
+
+_RecipeLoader.add_constructor("tag:yaml.org,2002:int", _decimal)
 _RecipeLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"null|~|", "n~\0"),
