@@ -76,7 +76,7 @@ with DAG(
         context = get_current_context()
         params: dict[str, Any] = context["params"]
         run = f"{context['dag'].dag_id}/{context['run_id']}"
-        release_dead_builds(lambda other: other == run or is_run_alive(other))
+        release_dead_builds(is_run_alive)
         work_uri = claim(
             run,
             params["recipe"],
@@ -142,4 +142,5 @@ with DAG(
     gate_refine >> turn >> deduplicate
     gate_deduplicate >> tokenize
     gate_tokenize >> published >> settled
-    settled >> abandon_build(claimed)
+    # Not behind `settle_objects`: what is published is not undone, and a leaf that fails makes the run red.
+    published >> abandon_build(claimed)

@@ -11,18 +11,22 @@ from goldmill.lineage.events import ParentOfRun
 
 log = logging.getLogger(__name__)
 
-_ALIVE = {"queued", "running"}
+_OVER = {"success", "failed"}
 
 
 def is_run_alive(run: str) -> bool:
-    """Whether the run ``dag_id/run_id`` is queued or running. A run that Airflow does not know is over."""
+    """Whether the run ``dag_id/run_id`` is not over. A run that Airflow does not know is over."""
     dag_id, _, run_id = run.partition("/")
+    own = get_current_context()["dag_run"]
+    if (own.dag_id, own.run_id) == (dag_id, run_id):
+        return True
     try:
         state = RuntimeTaskInstance.get_dagrun_state(dag_id, run_id)
     except Exception as error:  # the API has no error of its own for a run that was deleted
         log.warning("run %s of %s is not known to Airflow (%s): taken as over", run_id, dag_id, error)
         return False
-    return str(state) in _ALIVE
+    # The state comes as an enum or as its value, by version of Airflow.
+    return str(getattr(state, "value", state)) not in _OVER
 
 
 def parent_of_current_task() -> ParentOfRun | None:

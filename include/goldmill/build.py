@@ -55,13 +55,22 @@ class Build(BaseModel):
     objects: list[dict[str, Any]] = Field(description="The claimed objects.")
 
     @classmethod
-    def read(cls, uri: str) -> Self:
-        """Read a build file.
+    def read(cls, work_uri: str) -> Self:
+        """Read the build file of a work area.
 
         Raises:
-            FileNotFoundError: the build's work area is gone; claim again.
+            FileNotFoundError: the work area is gone; claim again.
         """
-        return cls.model_validate_json(read_text(uri))
+        return cls.model_validate_json(read_text(f"{work_uri}/build.json"))
+
+    @staticmethod
+    def exists(work_uri: str) -> bool:
+        """Whether the work area has a build file."""
+        return exists(f"{work_uri}/build.json")
+
+    def write(self, work_uri: str) -> None:
+        """Write the build file."""
+        write_text(f"{work_uri}/build.json", self.model_dump_json(indent=2))
 
     @property
     def rebuild(self) -> bool:
@@ -92,7 +101,7 @@ def claim(
         rebuild_from: build the objects of this version and of all that it adds to anew, from an empty corpus.
 
     Returns:
-        URI of the build file, or None where there is nothing to build.
+        URI of the build's work area, or None where there is nothing to build.
 
     Raises:
         RecipeError: the recipe is missing or wrong; nothing was claimed.
@@ -102,31 +111,31 @@ def claim(
     recipe = load_recipe(recipe_name)
     ledger = open_ledger(settings)
     build_id = build_id_of(run)
-    uri = f"{settings.places.build_uri(build_id)}/build.json"
+    work_uri = settings.places.build_uri(build_id)
     build = Build(
         build_id=build_id,
         run=run,
-        date=Build.read(uri).date if exists(uri) else datetime.now(UTC).strftime("%Y%m%d"),
+        date=Build.read(work_uri).date if Build.exists(work_uri) else datetime.now(UTC).strftime("%Y%m%d"),
         branch=f"build_{build_id}",
         recipe=recipe,
         rebuild_from=rebuild_from,
         objects=[],
     )
     # Written before the claim: whoever finds a claim can find out whether its build is alive.
-    write_text(uri, build.model_dump_json(indent=2))
+    build.write(work_uri)
     if rebuild_from is None:
         claimed = ledger.claim(build_id, max_bytes=max_bytes, sources=_wanted(recipe, sources))
     else:
         history = [manifest.version for manifest in versions(settings, recipe.corpus).history(rebuild_from)]
         claimed = ledger.reclaim(build_id, history)
     if not claimed:
-        delete(settings.places.build_uri(build_id))
+        delete(work_uri)
         return None
     build = build.model_copy(update={"objects": [_as_row(item) for item in claimed]})
-    write_text(uri, build.model_dump_json(indent=2))
+    build.write(work_uri)
     _write_specs(settings, build)
     log.info("build %s: %d objects, %.1f MB", build_id, len(claimed), sum(o.size_bytes for o in claimed) / 1e6)
-    return uri
+    return work_uri
 
 
 def _wanted(recipe: Recipe, sources: list[str] | None) -> list[str] | None:
@@ -186,32 +195,33 @@ def release_dead_builds(is_alive: Callable[[str], bool]) -> list[str]:
     ledger = open_ledger(settings)
 
     def is_build_alive(build_id: str) -> bool:
-        uri = f"{settings.places.build_uri(build_id)}/build.json"
-        return exists(uri) and is_alive(Build.read(uri).run)
+        work_uri = settings.places.build_uri(build_id)
+        return Build.exists(work_uri) and is_alive(Build.read(work_uri).run)
 
-    released = ledger.release_stale(is_build_alive)
-    for build_id in released:
-        log.warning("build %s held objects, but its run is over: its claim is released", build_id)
-        uri = f"{settings.places.build_uri(build_id)}/build.json"
-        if exists(uri):
-            abandon(uri)
-    return released
+    # First what abandoning can do better than releasing: it drops the branch, and settles what was published.
+    dead = [claim.build_id for claim in ledger.claims() if not is_build_alive(claim.build_id)]
+    for build_id in dead:
+        work_uri = settings.places.build_uri(build_id)
+        if Build.exists(work_uri):
+            log.warning("build %s holds objects, but its run is over: closing it", build_id)
+            abandon(work_uri)
+    return sorted({*dead, *ledger.release_stale(is_build_alive)})
 
 
-def take_turn(build_uri: str) -> bool:
+def take_turn(work_uri: str) -> bool:
     """Try to become the one build that may deduplicate and publish; True when this build is."""
-    settings, build = Settings.load(), Build.read(build_uri)
+    settings, build = Settings.load(), Build.read(work_uri)
     return open_ledger(settings).take_turn(build.recipe.corpus, build.build_id)
 
 
-def publish(build_uri: str, parent_run: ParentOfRun | None = None) -> str:
+def publish(work_uri: str, parent_run: ParentOfRun | None = None) -> str:
     """Publish the build as a version and return its tag. Safe to repeat.
 
     Raises:
         GateFailed: a gate has not passed, or has audited another state of the branch.
         PublishRefused: the branch cannot become ``main``.
     """
-    settings, build = Settings.load(), Build.read(build_uri)
+    settings, build = Settings.load(), Build.read(work_uri)
     places, recipe = settings.places, build.recipe
     catalog = open_catalog(settings.catalog)
     known = versions(settings, recipe.corpus)
@@ -260,9 +270,9 @@ def publish(build_uri: str, parent_run: ParentOfRun | None = None) -> str:
     return published
 
 
-def settle(build_uri: str, version: str) -> None:
+def settle(work_uri: str, version: str) -> None:
     """Close the build: objects belong to the version, lineage is one file, intermediate results go. Safe to repeat."""
-    settings, build = Settings.load(), Build.read(build_uri)
+    settings, build = Settings.load(), Build.read(work_uri)
     places = settings.places
     ledger = open_ledger(settings)
     by_key = {row["object_key"]: row for row in build.objects}
@@ -278,14 +288,52 @@ def settle(build_uri: str, version: str) -> None:
         delete(spec.staging_uri)
 
 
-def abandon(build_uri: str) -> None:
-    """Undo a failed build: drop its branch and its files, return the claim and the turn. Safe to repeat."""
-    settings, build = Settings.load(), Build.read(build_uri)
+def abandon(work_uri: str) -> None:
+    """Undo a failed build: drop its branch and its files, return the claim and the turn. Safe to repeat.
+
+    A build that died after its version was published is not undone but settled.
+    """
+    settings, build = Settings.load(), Build.read(work_uri)
     ledger = open_ledger(settings)
-    versions(settings, build.recipe.corpus).drop_branch(build.branch)
+    known = versions(settings, build.recipe.corpus)
+    current = known.current()
+    if current is not None and known.get(current).build_id == build.build_id:
+        settle(work_uri, current)
+        return
+    known.drop_branch(build.branch)
     delete(settings.places.exports_uri(build.recipe.corpus, build.build_id))
     ledger.release(build.build_id)
     log.warning("build %s abandoned: branch %s dropped, claim released", build.build_id, build.branch)
+
+
+def roll_back(corpus: str, version: str, *, requeue: bool) -> tuple[list[str], int]:
+    """Make ``version`` current again.
+
+    Args:
+        corpus: name of the corpus.
+        version: the version.
+        requeue: let the objects of the versions that are left be claimed again, else they are in no current version.
+
+    Returns:
+        The versions that are left, newest first, and the number of objects requeued.
+
+    Raises:
+        UnknownVersion: there is no such version.
+        BuildError: a build is between deduplication and publishing; it would publish on top of what is left.
+    """
+    settings = Settings.load()
+    ledger = open_ledger(settings)
+    turn = f"rollback-{version}"
+    if not ledger.take_turn(corpus, turn):
+        raise BuildError(
+            f"corpus {corpus!r}: build {ledger.turn_holder(corpus)} is about to publish; wait until it is done, "
+            "or stop it, and roll back then"
+        )
+    try:
+        left = versions(settings, corpus).rollback(version)
+        return left, ledger.requeue(left) if requeue else 0
+    finally:
+        ledger.end_turn(corpus, turn)
 
 
 def versions(settings: Settings, corpus: str) -> Versions:

@@ -130,6 +130,12 @@ class Ledger(Protocol):
             ClaimLost: the build holds nothing and has settled nothing into ``version``.
         """
 
+    def requeue(self, versions: Collection[str]) -> int:
+        """Let the objects of versions that were rolled back be claimed again; returns their number.
+
+        An object that has been overwritten since, or that a build holds, stays as it is. Twice changes nothing.
+        """
+
     def release(self, build_id: str) -> int:
         """End a build that failed: what it holds is as it was before, its turns are over. Returns the objects."""
 

@@ -299,6 +299,18 @@ class SqlLedger:
             )
         return settled
 
+    def requeue(self, versions: Collection[str]) -> int:
+        """See :meth:`Ledger.requeue`."""
+        columns = ARRIVALS.c
+        # By the last version of the object, so that one that was built into a later version stays there.
+        built = columns.version.in_(list(versions)) & columns.build_id.is_(None) & columns.is_newest
+        with self._write() as connection:
+            return connection.execute(
+                update(ARRIVALS)
+                .where(built)
+                .values(state=State.RECORDED, resting_state=State.RECORDED, version=None, error=None)
+            ).rowcount
+
     def release(self, build_id: str) -> int:
         """See :meth:`Ledger.release`."""
         columns = ARRIVALS.c

@@ -13,8 +13,9 @@ from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from goldmill.arrivals import unknown_objects
+from goldmill.errors import GoldmillError
 from goldmill.lake.conf import catalog_conf
-from goldmill.runtime.java import find_java_home
+from goldmill.runtime.java import find_java
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 3.0
 # Objects that keep arriving are announced together, but not later than this.
 _MAX_WAIT_SECONDS = 60.0
+
+
+class SparkMissing(GoldmillError):
+    """The Spark environment is not there."""
 
 
 class LocalPlatform:
@@ -87,7 +92,6 @@ class LocalPlatform:
             # One thread a worker: Spark already runs one worker a core.
             "TOKENIZERS_PARALLELISM": "false",
             "OMP_NUM_THREADS": "1",
-            "SPARK_HOME": "",
         }
 
 
@@ -109,7 +113,16 @@ class LocalSparkOperator(SparkSubmitOperator):
         jars = sorted(str(path) for path in Path(self._jars_dir).glob("*.jar"))
         # The class path and not --jars: the listener and Iceberg must share one class loader.
         self.driver_class_path = os.pathsep.join(jars)
-        self.env_vars = {**(self.env_vars or {}), "JAVA_HOME": str(find_java_home())}
+        environment = dict(self.env_vars or {})
+        # A SPARK_HOME of the machine's would win over the Spark that belongs to the launcher.
+        launcher = Path(environment["PYSPARK_PYTHON"]).parent
+        spark_home = next(iter(sorted(launcher.parent.glob("lib/python*/site-packages/pyspark"))), None)
+        if spark_home is None:
+            raise SparkMissing(
+                f"setting spark.python_executable is {environment['PYSPARK_PYTHON']}: its environment has no pyspark; "
+                "run `make setup`, or name the Python of an environment made from spark_jobs/requirements.txt"
+            )
+        self.env_vars = {**environment, "JAVA_HOME": str(find_java().home), "SPARK_HOME": str(spark_home)}
         super().execute(context)
 
 

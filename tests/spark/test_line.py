@@ -1,0 +1,348 @@
+"""The corpus line on a real lake: what is kept, what is removed and why, and that reruns change nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builds import STAGES, Corpus
+
+from goldmill.lake.spark import BranchMoved
+from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES, SIGNATURES
+from goldmill.stages.job import StageContext
+from goldmill.stages.tokenizer import TokenizerChanged
+from goldmill.text.tokens import TokenizerError
+
+
+def prose(seed: int, words: int = 120) -> str:
+    """Text that shares no shingle with that of another seed."""
+    rng = random.Random(seed)
+    return " ".join(f"{rng.choice('bcdfgk')}{rng.choice('aeiou')}{rng.randrange(10**6)}" for _ in range(words))
+
+
+def edited(text: str, seed: int, edits: int) -> str:
+    """``text`` with some words replaced."""
+    rng = random.Random(seed)
+    words = text.split()
+    for place in rng.sample(range(len(words)), edits):
+        words[place] = f"edit{rng.randrange(10**6)}"
+    return " ".join(words)
+
+
+def removals(corpus: Corpus, build_id: str, stage: str = "deduplicate") -> dict[str, dict[str, Any]]:
+    """The build's removals of a stage by object key."""
+    rows = corpus.rows(REMOVALS, build_id)
+    return {row["object_key"]: row for row in rows if row["stage"] == stage and row["build_id"] == build_id}
+
+
+def test_each_kind_of_duplicate_is_removed_for_its_reason(corpus: Corpus) -> None:
+    """Exact, URL and near duplicates; the kept one by priority of its source; unrelated texts stay."""
+    one, two, three = prose(1), prose(2), prose(3)
+    page = {"url": "https://example.org/a", "text": prose(4)}
+    again = {"url": "https://EXAMPLE.org/a#part", "text": prose(5)}
+    corpus.land(
+        {
+            "first/one.txt": one,
+            "second/one.txt": one.upper() + "!",
+            "second/two.txt": two,
+            "first/two.txt": edited(two, 7, 2),
+            "second/three.txt": three,
+            "second/far.txt": edited(three, 8, 60),
+            "web/pages.jsonl": json.dumps(page) + "\n" + json.dumps(again) + "\n",
+        }
+    )
+    recipe = corpus.recipe(sources={"first": {"priority": 1}, "second": {"priority": 2}, "web": {"priority": 3}})
+
+    reports = corpus.build("b1", recipe)
+
+    removed = removals(corpus, "b1")
+    ids = {row["object_key"]: row["document_id"] for row in corpus.rows(DOCUMENTS, "b1")}
+    assert {key: row["rule"] for key, row in removed.items()} == {
+        "second/one.txt": "exact",
+        "second/two.txt": "minhash",
+        "web/pages.jsonl": "url",
+    }
+    assert removed["second/one.txt"]["matched_document_id"] == ids["first/one.txt"]
+    assert removed["second/two.txt"]["matched_document_id"] == ids["first/two.txt"]
+    assert 0.8 <= removed["second/two.txt"]["score"] < 1
+    assert removed["web/pages.jsonl"]["matched_document_id"] == ids["web/pages.jsonl"]
+    assert set(ids) == {"first/one.txt", "first/two.txt", "second/three.txt", "second/far.txt", "web/pages.jsonl"}
+    assert reports["deduplicate"].removed_by_rule == {"exact": 1, "minhash": 1, "url": 1}
+    assert reports["deduplicate"].rows_in == 8
+    assert {row["document_id"] for row in corpus.rows(SIGNATURES, "b1")} == set(ids.values())
+
+
+def test_a_chain_of_similar_documents_is_not_removed_as_a_whole(corpus: Corpus) -> None:
+    """a~b and b~c, but c is not similar to a: whatever goes, it goes on account of a document that stays."""
+    a = prose(11, words=200)
+    chain = [a]
+    for step in range(1, 5):
+        chain.append(edited(chain[-1], step, 4))
+    corpus.land({f"s/{index}.txt": text for index, text in enumerate(chain)})
+
+    corpus.build("b1")
+
+    kept = {row["document_id"]: row["object_key"] for row in corpus.rows(DOCUMENTS, "b1")}
+    removed = removals(corpus, "b1")
+    assert len(kept) + len(removed) == len(chain)
+    assert len(kept) >= 2, "a chain whose ends differ must not collapse into one document"
+    for key, row in removed.items():
+        assert row["matched_document_id"] in kept, f"{key} was removed on account of a document that is gone"
+        assert row["score"] >= 0.8
+
+
+def test_new_documents_are_compared_with_all_history(corpus: Corpus) -> None:
+    """A later build removes what earlier versions hold, and never touches history."""
+    one, two = prose(21), prose(22)
+    corpus.land({"s/one.txt": one})
+    corpus.build("b1")
+    corpus.publish("b1")
+    corpus.land({"s/two.txt": two})
+    corpus.build("b2")
+    corpus.publish("b2")
+    corpus.land({"t/one_again.txt": one, "t/two_nearly.txt": edited(two, 3, 2), "t/new.txt": prose(23)})
+
+    corpus.build("b3", corpus.recipe(sources={"t": {"priority": 0}}))
+
+    ids = {row["object_key"]: row["document_id"] for row in corpus.rows(DOCUMENTS, "b3")}
+    removed = removals(corpus, "b3")
+    assert set(ids) == {"s/one.txt", "s/two.txt", "t/new.txt"}
+    assert removed["t/one_again.txt"]["matched_document_id"] == ids["s/one.txt"]
+    assert removed["t/two_nearly.txt"]["matched_document_id"] == ids["s/two.txt"]
+
+
+def test_a_document_that_is_delivered_again_leaves_history_in_place(corpus: Corpus) -> None:
+    """The same object lands again: its document has the id of the one in history, and only the new row goes."""
+    corpus.land({"s/one.txt": prose(31)})
+    corpus.build("b1")
+    corpus.publish("b1")
+    corpus.seen.clear()
+
+    corpus.build("b2")
+
+    (row,) = corpus.rows(DOCUMENTS, "b2")
+    assert row["build_id"] == "b1"
+    assert removals(corpus, "b2")["s/one.txt"]["matched_document_id"] == row["document_id"]
+
+
+def test_two_builds_side_by_side_both_publish_and_the_second_sees_the_first(corpus: Corpus) -> None:
+    """Both refine from the same version; the second is rebased and compared with what the first published."""
+    one = prose(41)
+    recipe = corpus.recipe()
+    corpus.land({"s/one.txt": one, "s/own.txt": prose(42)})
+    first = corpus.claim()
+    corpus.land({"s/one_again.txt": one, "s/other.txt": prose(43)})
+    second = corpus.claim()
+    corpus.run(corpus.spec("b1", "refine", first, recipe))
+    corpus.run(corpus.spec("b2", "refine", second, recipe))
+    for stage in ("deduplicate", "tokenize"):
+        corpus.run(corpus.spec("b1", stage, first, recipe))
+    corpus.publish("b1")
+
+    for stage in ("deduplicate", "tokenize"):
+        corpus.run(corpus.spec("b2", stage, second, recipe))
+    corpus.publish("b2")
+
+    assert set(corpus.texts("b2")) == {"s/one.txt", "s/own.txt", "s/other.txt"}
+    assert list(removals(corpus, "b2")) == ["s/one_again.txt"]
+    documents = [d for row in corpus.rows(SEQUENCES, "b2") for d in row["document_ids"]]
+    assert set(documents) == {row["document_id"] for row in corpus.rows(DOCUMENTS, "b2")}
+
+
+def test_a_rebuild_starts_empty_and_does_not_step_over_a_newer_version(corpus: Corpus) -> None:
+    """A rebuild replaces the corpus; when another version is published meanwhile it refuses."""
+    corpus.land({"s/one.txt": prose(51), "s/two.txt": prose(52)})
+    objects = corpus.claim()
+    recipe = corpus.recipe()
+    for stage in STAGES:
+        corpus.run(corpus.spec("b1", stage, objects, recipe))
+    corpus.publish("b1")
+    for stage in STAGES:
+        corpus.run(corpus.spec("b2", stage, objects[:1], recipe, rebuild=True))
+    corpus.run(corpus.spec("b3", "refine", objects, recipe, rebuild=True))
+
+    assert set(corpus.texts("b2")) == {"s/one.txt"}
+    corpus.publish("b2")
+    with pytest.raises(BranchMoved, match="b3"):
+        corpus.run(corpus.spec("b3", "deduplicate", objects, recipe, rebuild=True))
+
+
+@pytest.mark.parametrize("partitions", [1, 4, 16])
+def test_digests_do_not_depend_on_partitions(corpus: Corpus, partitions: int, tmp_path_factory: Any) -> None:
+    """The digests of all stages are those of the first number of partitions."""
+    files = {f"s/{i}.txt": prose(100 + i) for i in range(30)}
+    files |= {f"t/{i}.txt": edited(prose(100 + i), i, 2) for i in range(10)}
+    corpus.land(files)
+
+    reports = corpus.build("b1", partitions=partitions)
+
+    digests = {stage: report.digest for stage, report in reports.items()}
+    exports = sorted(export["sha256"] for export in reports["tokenize"].metrics["exports"])
+    known = Path(tmp_path_factory.getbasetemp()) / "digests.json"
+    if not known.exists():
+        known.write_text(json.dumps([digests, exports]))
+    assert [digests, exports] == json.loads(known.read_text())
+
+
+@pytest.mark.parametrize("victim", list(STAGES))
+def test_a_stage_that_dies_between_its_steps_goes_on_where_it_was(
+    corpus: Corpus, victim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever write the stage dies behind, the rerun ends with the digest of an undisturbed run and no row twice."""
+    files = {f"s/{i}.txt": prose(200 + i) for i in range(6)} | {"t/0.txt": edited(prose(200), 0, 2)}
+    corpus.land(files)
+    objects = corpus.claim()
+    recipe = corpus.recipe()
+    undisturbed = {stage: corpus.run(corpus.spec("calm", stage, objects, recipe)).digest for stage in STAGES}
+
+    class Died(Exception):
+        pass
+
+    written = 0
+    real_append, real_delete, real_stage = type(corpus.lake).append_once, type(corpus.lake).delete_once, StageContext.stage
+
+    def dying(real: Any, deaths: int) -> Any:
+        def write(*args: Any, **kwargs: Any) -> Any:
+            nonlocal written
+            result = real(*args, **kwargs)
+            written += 1
+            if written == deaths:
+                raise Died
+            return result
+
+        return write
+
+    digests = {}
+    for stage in STAGES:
+        spec = corpus.spec("storm", stage, objects, recipe)
+        deaths = 1
+        while stage == victim and deaths <= 12:
+            written = 0
+            with monkeypatch.context() as patched:
+                patched.setattr(type(corpus.lake), "append_once", dying(real_append, deaths))
+                patched.setattr(type(corpus.lake), "delete_once", dying(real_delete, deaths))
+                patched.setattr(StageContext, "stage", dying(real_stage, deaths))
+                try:
+                    corpus.run(spec)
+                except Died:
+                    deaths += 1
+                else:
+                    break
+        assert stage != victim or deaths > 1
+        digests[stage] = corpus.run(spec).digest
+
+    assert digests == undisturbed
+    for table in (DOCUMENTS, SIGNATURES, SEQUENCES):
+        ids = [row[table.column_names[0]] for row in corpus.rows(table, "storm")]
+        assert len(ids) == len(set(ids)), f"{table.name} has a row twice"
+
+
+def test_a_stage_that_is_done_does_nothing_the_second_time(corpus: Corpus) -> None:
+    """The same spec again: the same report, no new snapshot."""
+    corpus.land({"s/one.txt": prose(61), "s/two.txt": prose(62)})
+    objects = corpus.claim()
+    recipe = corpus.recipe()
+    first = {stage: corpus.run(corpus.spec("b1", stage, objects, recipe)) for stage in STAGES}
+    heads = corpus.lake.heads("build_b1")
+
+    again = {stage: corpus.run(corpus.spec("b1", stage, objects, recipe)) for stage in ("deduplicate", "tokenize")}
+
+    assert corpus.lake.heads("build_b1") == heads
+    assert all(again[stage].digest == first[stage].digest for stage in again)
+
+
+def test_bad_objects_are_accounted_for_and_the_batch_goes_on(corpus: Corpus) -> None:
+    """Broken objects end in quarantine with an error that names them; the good one is built."""
+    corpus.land(
+        {
+            "s/good.txt": prose(71),
+            "s/cut.jsonl.gz": b"\x1f\x8b\x08\x00broken",
+            "s/broken.parquet": b"PAR1 this is none PAR1",
+            "s/lines.jsonl": '{"text": "a fine line of text"}\n{"text": 1\n{"text": "\\ud800 alone"}\n{"title": "no text"}\n',
+            "s/empty.txt": b"",
+        }
+    )
+    objects = corpus.claim()
+    corpus.land({"s/changed.txt": "first"})
+    changed = corpus.claim()
+    corpus.land({"s/changed.txt": "second, and longer"})
+
+    report = corpus.run(corpus.spec("b1", "refine", objects + changed, corpus.recipe()))
+
+    assert report.rows_in == report.rows_out + report.removed + report.quarantined
+    assert report.quarantined_by_code.keys() >= {"corrupt_parquet", "invalid_json", "lone_surrogate", "etag_mismatch"}
+    broken = {item["object_key"] for item in report.metrics["quarantined_objects"]}
+    assert {"s/broken.parquet", "s/cut.jsonl.gz", "s/changed.txt"} <= broken
+    assert "s/lines.jsonl" not in broken
+    for row in corpus.rows(REMOVALS, "b1"):
+        if row["disposition"] == "quarantined":
+            assert row["object_key"] in row["detail"], "the error must name the object"
+    assert "s/good.txt" in corpus.texts("b1")
+
+
+def test_sequences_have_every_token_once_and_no_document_in_both_splits(corpus: Corpus) -> None:
+    """Packing keeps every document whole in one split; the control token ends each, and none comes from text."""
+    corpus.land({f"s/{i}.txt": prose(300 + i, words=30) + " <|endoftext|> <|padding|>" for i in range(40)})
+
+    reports = corpus.build("b1", corpus.recipe(packing={"sequence_length": 64, "validation_fraction": 0.2}))
+
+    end = reports["tokenize"].metrics["tokenizer"]["end_of_text_id"]
+    rows = corpus.rows(SEQUENCES, "b1")
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        assert len(row["token_ids"]) == 64
+        for document in row["document_ids"]:
+            splits.setdefault(document, set()).add(row["split"])
+    assert len(splits) == 40
+    assert all(len(found) == 1 for found in splits.values())
+    assert {row["split"] for row in rows} == {"train", "validation"}
+    ends = sum(row["token_ids"][: row["token_count"]].count(end) for row in rows)
+    assert ends == 40, "a control id must come from the end of a document only"
+
+
+def test_the_corpus_keeps_its_tokenizer(corpus: Corpus, tmp_path: Path) -> None:
+    """A second build inherits the trained tokenizer; a recipe with another one is refused, a missing file too."""
+    corpus.land({"s/one.txt": prose(81)})
+    first = corpus.build("b1")
+    corpus.publish("b1")
+    corpus.land({"s/two.txt": prose(82)})
+    second = corpus.build("b2")
+    assert second["tokenize"].metrics["tokenizer"] == first["tokenize"].metrics["tokenizer"]
+
+    corpus.land({"s/three.txt": prose(83)})
+    other = json.loads(Path(first["tokenize"].metrics["tokenizer"]["uri"]).read_text())
+    other["model"]["merges"] = other["model"]["merges"][:-1]
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(other))
+    with pytest.raises(TokenizerChanged, match="rebuild"):
+        corpus.build("b3", corpus.recipe(tokenizer={"path": str(path)}))
+    corpus.land({"s/four.txt": prose(84)})
+    with pytest.raises(TokenizerError, match=r"tokenizer\.path.*missing\.json"):
+        corpus.build("b4", corpus.recipe(tokenizer={"path": str(tmp_path / "missing.json")}))
+
+
+def test_column_lineage_reaches_from_the_landing_area_to_the_sequences(corpus: Corpus, spark_home: Path) -> None:
+    """The listener's events and the stage's own together name the columns each column comes from."""
+    corpus.land({"s/one.txt": prose(91), "s/two.txt": prose(92)})
+    corpus.build("b1")
+
+    own = [json.loads(line) for p in (corpus.directory / "work/b1").glob("*.jsonl") if p.name != "objects.jsonl"
+           for line in p.read_text().splitlines()]  # fmt: skip
+    listened = [json.loads(line) for line in (spark_home / "events.jsonl").read_text().splitlines()]
+    fields: dict[str, dict[str, set[str]]] = {}
+    for event in own + listened:
+        for output in event["outputs"]:
+            table = output["name"].rsplit("/", 1)[-1]
+            for column, lineage in output["facets"].get("columnLineage", {}).get("fields", {}).items():
+                inputs = {f"{i['name'].rsplit('/', 1)[-1]}.{i['field']}" for i in lineage["inputFields"]}
+                fields.setdefault(table, {}).setdefault(column, set()).update(inputs)
+    assert "landing.payload" in fields["documents"]["text"]
+    assert "documents.text" in fields["sequences"]["token_ids"]
+    assert "documents.text" in fields["signatures"]["bands"]
+    # The listener follows the columns that are plain projections by itself.
+    assert any(f.endswith(".object_key") for f in fields["removals"]["object_key"])
+    facet = next(e["run"]["facets"]["goldmill_stage"] for e in own if "goldmill_stage" in e["run"]["facets"])
+    assert facet["rows_in"] == 2
