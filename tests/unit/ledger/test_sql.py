@@ -365,3 +365,16 @@ def test_states_are_told_by_source(ledger: SqlLedger, landed: Landed) -> None:
     ledger.record([landed("a/1", size_bytes=3), landed("a/2", size_bytes=4), landed("b/1", size_bytes=5)])
     ledger.claim("build", sources=["b"])
     assert ledger.summary() == [("a", State.RECORDED, 2, 7), ("b", State.CLAIMED, 1, 5)]
+
+
+def test_objects_of_rolled_back_versions_can_be_claimed_again(ledger: SqlLedger, landed: Landed) -> None:
+    """Only those whose last version was rolled back; once."""
+    ledger.record([landed("s/a"), landed("s/b")])
+    ledger.claim("b1", max_bytes=1)
+    ledger.settle("b1", "v1")
+    ledger.claim("b2")
+    ledger.settle("b2", "v2")
+
+    assert ledger.requeue(["v2"]) == 1
+    assert ledger.requeue(["v2"]) == 0
+    assert [item.object_key for item in ledger.claim("b3")] == ["s/b"]
