@@ -246,14 +246,14 @@ def _licenses(sites: list[Path], budget: int) -> Iterator[tuple[str, bytes]]:
         for site in sites:
             for name in _distributions(site):
                 for path in sorted((site / name).rglob("*")):
-                    key = f"{name.removesuffix('.dist-info')}/{path.name.lstrip('.')}"
+                    key = f"{name.removesuffix('.dist-info')}/{path.name.lstrip('.').removesuffix('.txt')}.txt"
                     if (
                         path.name.upper().startswith(("LICEN", "COPYING", "NOTICE"))
                         and path.is_file()
                         and key not in seen
                     ):
                         seen.add(key)
-                        yield (key if key.endswith(".txt") else f"{key}.txt"), path.read_bytes()
+                        yield key, path.read_bytes()
 
     yield from _within(files(), budget)
 

@@ -79,6 +79,12 @@ class BuildProgress:
         return self.state in _ACTIVE
 
     @property
+    def has_failed(self) -> bool:
+        """Whether a task failed. The run's state does not tell: it succeeds where the clean-up after a failure does."""
+        failed = any(task.state in {"failed", "upstream_failed"} for task in self.tasks)
+        return not self.is_active and (self.state == "failed" or failed)
+
+    @property
     def had_nothing_to_build(self) -> bool:
         """Whether the run found no object to claim."""
         return any(task.task == "claim_objects" and task.state == "skipped" for task in self.tasks)

@@ -54,7 +54,7 @@ class Outcome:
     @property
     def failed(self) -> BuildProgress | None:
         """The last build, where it failed."""
-        return self.ended[-1] if self.ended and self.ended[-1].state != "success" else None
+        return self.ended[-1] if self.ended and self.ended[-1].has_failed else None
 
 
 class Demo:
@@ -172,7 +172,7 @@ class Demo:
         current = known.current()
         manifest = known.get(current) if current else None
         builds = [build_summary(self._settings, build.build_id) for build in outcome.ended]
-        published = any(build.state == "success" for build in outcome.ended)
+        published = any(not build.has_failed for build in outcome.ended)
         failed = outcome.failed
         failures = self._failures(failed, airflow) if failed else []
         links = {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 STAGES = ("refine", "deduplicate", "tokenize")
 _LOG_RECORDS = 400
 _REASONS = 6
+_REASON_LENGTH = 2000
 
 
 def build_summary(settings: Settings, build_id: str) -> dict[str, Any]:
@@ -137,6 +138,9 @@ def removals_table(build: dict[str, Any]) -> Table | None:
 def failure_reasons(log: Path) -> list[str]:
     """The last errors in a task's log, newest last: messages, and exceptions as ``Type: text``.
 
+    A job that Spark runs tells its error in its own output, which the log holds as plain information: its last lines
+    come first.
+
     The log is Airflow's: one JSON object a line, here and there a line of plain text.
     """
     try:
@@ -144,14 +148,21 @@ def failure_reasons(log: Path) -> list[str]:
     except OSError:
         return []
     reasons: list[str] = []
+    output: list[str] = []
     for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
             continue
-        if not isinstance(record, dict) or record.get("level") not in {"error", "critical"}:
+        if not isinstance(record, dict):
             continue
-        raised = [f"{detail.get('exc_type')}: {detail.get('exc_value')}" for detail in record.get("error_detail") or []]
+        if str(record.get("logger", "")).endswith("SparkSubmitHook") and record.get("level") == "info":
+            output.append(str(record.get("event", "")))
+        if record.get("level") not in {"error", "critical"}:
+            continue
+        details = record.get("error_detail") or []
+        raised = [f"{detail.get('exc_type')}: {str(detail.get('exc_value'))[:_REASON_LENGTH]}" for detail in details]
         reasons += raised or [str(record.get("event", ""))]
     # The same error is often told by several layers.
-    return list(dict.fromkeys(reason for reason in reasons if reason))[-_REASONS:]
+    told = list(dict.fromkeys(reason for reason in reasons if reason))[-_REASONS:]
+    return [*(line for line in output[-_REASONS:] if not line.startswith("Spark-Submit cmd")), *told]
