@@ -16,7 +16,7 @@ the next run lists the landing area again, and recording an object twice changes
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow.sdk import DAG, task
 
@@ -30,7 +30,7 @@ with DAG(
     description="Record what arrives in the landing area and announce it.",
     doc_md=__doc__,
     schedule="@continuous",
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args=default_args(),

@@ -21,7 +21,7 @@ objects again. Nothing of the failed build is visible to readers.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import DAG, Metadata, Param, get_current_context, task
@@ -39,7 +39,7 @@ with DAG(
     description="Mill what has arrived into an audited, versioned, tokenized corpus.",
     doc_md=__doc__,
     schedule=[ARRIVALS],
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     # Two builds claim different objects and refine side by side; from deduplication on they take turns.
     max_active_runs=2,

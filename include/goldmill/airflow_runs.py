@@ -22,7 +22,8 @@ def is_run_alive(run: str) -> bool:
         return True
     try:
         state = RuntimeTaskInstance.get_dagrun_state(dag_id, run_id)
-    except Exception as error:  # the API has no error of its own for a run that was deleted
+    # The API has no error of its own for a run that was deleted.
+    except Exception as error:  # noqa: BLE001
         log.warning("run %s of %s is not known to Airflow (%s): taken as over", run_id, dag_id, error)
         return False
     # The state comes as an enum or as its value, by version of Airflow.

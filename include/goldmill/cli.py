@@ -49,8 +49,14 @@ def _versions(corpus: str) -> Versions:
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*["" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row])
+        table.add_row(*map(_cell, row))
     _out.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @app.command()
@@ -67,7 +73,8 @@ def versions(corpus: Corpus = "corpus", as_json: AsJson = False) -> None:
     known = _versions(corpus)
     manifests = [known.get(tag) for tag in known.tags()]
     if as_json:
-        _out.print_json(json.dumps([m.model_dump(mode="json", include={"version", "digest", "parent"}) for m in manifests]))
+        fields = {"version", "digest", "parent", "created_at"}
+        _out.print_json(json.dumps([manifest.model_dump(mode="json", include=fields) for manifest in manifests]))
         return
     if not manifests:
         _out.print(f"Corpus {corpus!r} has no version yet. `make demo` builds a first one.")
@@ -122,7 +129,10 @@ def show(version: str, corpus: Corpus = "corpus", as_json: AsJson = False) -> No
         for rule, count in {**report["removed_by_rule"], **report["quarantined_by_code"]}.items()
     ]
     _print_table(("stage", "rule or error", "rows"), removed)
-    gates = [(stage, "passed" if g["passed"] else "FAILED", len(g["expectations"])) for stage, g in manifest.gates.items()]
+    gates = [
+        (stage, "passed" if gate["passed"] else "FAILED", len(gate["expectations"]))
+        for stage, gate in manifest.gates.items()
+    ]
     _print_table(("gate", "outcome", "expectations"), gates)
     files = [(f["split"], f["format"], f["uri"], f["size_bytes"], f["sequences"]) for f in manifest.exports]
     _print_table(("split", "format", "file", "bytes", "sequences"), files)
@@ -160,8 +170,8 @@ def why(
         return
     if not rows:
         raise GoldmillError(
-            f"{document!r} is in no row of the corpus {corpus!r}. Give a document id, a URL, or the key of an object as "
-            "it lies in the landing area, e.g. source/file.txt. What has not been built yet is in the ledger: "
+            f"{document!r} is in no row of the corpus {corpus!r}. Give a document id, a URL, or the key of an object "
+            "as it lies in the landing area, e.g. source/file.txt. What has not been built yet is in the ledger: "
             "`goldmill ledger`."
         )
     for row in rows:

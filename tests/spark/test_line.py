@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from builds import STAGES, Corpus
 
-from goldmill.lake.spark import BranchMoved
+from goldmill.lake.spark import BranchMoved, Lake
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES, SIGNATURES
 from goldmill.stages.job import StageContext
 from goldmill.stages.tokenizer import TokenizerChanged
@@ -202,7 +202,7 @@ def test_a_stage_that_dies_between_its_steps_goes_on_where_it_was(
         pass
 
     written = 0
-    real_append, real_delete, real_stage = type(corpus.lake).append_once, type(corpus.lake).delete_once, StageContext.stage
+    real_append, real_delete, real_stage = Lake.append_once, Lake.delete_once, StageContext.stage
 
     def dying(real: Any, deaths: int) -> Any:
         def write(*args: Any, **kwargs: Any) -> Any:
@@ -222,8 +222,8 @@ def test_a_stage_that_dies_between_its_steps_goes_on_where_it_was(
         while stage == victim and deaths <= 12:
             written = 0
             with monkeypatch.context() as patched:
-                patched.setattr(type(corpus.lake), "append_once", dying(real_append, deaths))
-                patched.setattr(type(corpus.lake), "delete_once", dying(real_delete, deaths))
+                patched.setattr(Lake, "append_once", dying(real_append, deaths))
+                patched.setattr(Lake, "delete_once", dying(real_delete, deaths))
                 patched.setattr(StageContext, "stage", dying(real_stage, deaths))
                 try:
                     corpus.run(spec)
@@ -261,7 +261,8 @@ def test_bad_objects_are_accounted_for_and_the_batch_goes_on(corpus: Corpus) -> 
             "s/good.txt": prose(71),
             "s/cut.jsonl.gz": b"\x1f\x8b\x08\x00broken",
             "s/broken.parquet": b"PAR1 this is none PAR1",
-            "s/lines.jsonl": '{"text": "a fine line of text"}\n{"text": 1\n{"text": "\\ud800 alone"}\n{"title": "no text"}\n',
+            "s/lines.jsonl": '{"text": "a fine line of text"}\n{"text": 1\n'
+            '{"text": "\\ud800 alone"}\n{"title": "no text"}\n',
             "s/empty.txt": b"",
         }
     )

@@ -46,7 +46,7 @@ class Lake:
         # dataset from its events (OpenLineage issue 4677). It reads the setting at each query, Iceberg only
         # when it opens the catalog, which the statement above has done: from here on the listener names
         # tables by their location, as it does for a catalog in a file system.
-        if spark.conf.get(f"spark.sql.catalog.{catalog}.catalog-impl", "").endswith("JdbcCatalog"):
+        if (spark.conf.get(f"spark.sql.catalog.{catalog}.catalog-impl", None) or "").endswith("JdbcCatalog"):
             spark.conf.set(f"spark.sql.catalog.{catalog}.type", "hadoop")
         for table in CORPUS_TABLES:
             spark.sql(
@@ -211,6 +211,6 @@ class Lake:
         """The Iceberg table behind a Spark table (Java object); always fresh, since caching is off."""
         jvm: Any = self.spark._jvm
         return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
-            self.spark._jsparkSession,  # type: ignore[attr-defined]
+            self.spark._jsparkSession,
             self.name(table),
         )

@@ -127,7 +127,8 @@ class Versions:
             if head != manifest.snapshots[table.name]:
                 raise PublishRefused(
                     f"{self._corpus}.{table.name}: branch {branch} is at snapshot {head}, but the gates audited "
-                    f"{manifest.snapshots[table.name]}. Something wrote to the branch since; clear the build and run it again."
+                    f"{manifest.snapshots[table.name]}. Something wrote to the branch since; clear the build and run it "
+                    "again."
                 )
             heads[table] = head
         write_text(self.manifest_uri(manifest.version), manifest.model_dump_json(indent=2))
@@ -149,7 +150,8 @@ class Versions:
             if refs[MAIN].snapshot_id not in {s.snapshot_id for s in ancestors_of(snapshot, iceberg.metadata)}:
                 raise PublishRefused(
                     f"{iceberg.name()}: main is not an ancestor of branch {branch}: another version was published "
-                    "while this build held no turn. Clear `deduplicate_documents` and what follows to build on top of it."
+                    "while this build held no turn. Clear `deduplicate_documents` and what follows to build on top of "
+                    "it."
                 )
         return head
 
@@ -225,12 +227,12 @@ class Versions:
         tables = load_tables(self._catalog, self._corpus)
         if not tables:
             return []
-        wanted_rows = Or(EqualTo("document_id", wanted), EqualTo("url", wanted), EqualTo("object_key", wanted))
+        wanted_rows = Or(*[_equal(column, wanted) for column in ("document_id", "url", "object_key")])
         rows = list(self._rows(tables, wanted_rows, version))
         matched_ids = {row["matched_document_id"] for row in rows if row.get("matched_document_id")}
         matched: dict[str, dict[str, Any]] = {}
         for document_id in sorted(matched_ids):
-            for row in self._rows(tables, EqualTo("document_id", document_id), version):
+            for row in self._rows(tables, _equal("document_id", document_id), version):
                 if row["status"] == "kept":
                     matched[document_id] = row
         return [{**row, "matched": matched.get(row.get("matched_document_id") or "")} for row in rows]
@@ -249,6 +251,11 @@ class Versions:
     def manifest_uri(self, version: str) -> str:
         """Where the manifest of a version lies."""
         return f"{self._manifests_uri}/{version}.json"
+
+
+def _equal(column: str, value: str) -> BooleanExpression:
+    # PyIceberg's stubs show the fields of the class and not its constructor.
+    return EqualTo(column, value)  # type: ignore[call-arg,misc]
 
 
 class Diff(BaseModel):

@@ -78,8 +78,8 @@ class StageContext:
 
     def is_staged(self, name: str) -> bool:
         """Whether an earlier attempt has finished writing the intermediate result."""
-        path = self.spark._jvm.org.apache.hadoop.fs.Path(f"{self.staged_uri(name)}/_SUCCESS")  # type: ignore[union-attr]
-        return bool(path.getFileSystem(self.spark._jsc.hadoopConfiguration()).exists(path))  # type: ignore[attr-defined]
+        path = self.spark._jvm.org.apache.hadoop.fs.Path(f"{self.staged_uri(name)}/_SUCCESS")
+        return bool(path.getFileSystem(self.spark._jsc.hadoopConfiguration()).exists(path))
 
     def stage(self, name: str, frame: DataFrame, partition_by: Sequence[str] = ()) -> DataFrame:
         """Write ``frame`` as Parquet in the work area and return what was written.

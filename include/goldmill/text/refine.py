@@ -233,8 +233,8 @@ def _refine_kind(batch: _Batch, kind: str, recipe: Recipe) -> _Batch:
         _judge_prose(batch, recipe)
     else:
         batch.put("language_score", pa.array(np.ones(len(batch))))
-        columns = (batch.column(name) for name in ("text", "language"))
-        batch.judge(judge_code(*columns, recipe.code, batch.column("file_name")))
+        texts, languages = batch.column("text"), batch.column("language")
+        batch.judge(judge_code(texts, languages, recipe.code, batch.column("file_name")))
     scores, verdicts = judge_toxicity(batch.column("text"), recipe.toxicity)
     batch.put("toxicity_score", scores)
     batch.judge(verdicts)
