@@ -47,7 +47,10 @@ def _versions(corpus: str) -> Versions:
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        # Names, digests and paths are there to be copied: folded, never cut.
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(_cell, row))
     _out.print(table)
