@@ -41,6 +41,9 @@ def read_audit(audit_uri: str, recipe: Recipe) -> dict[TableName, pd.DataFrame]:
         raise AuditMissing(
             f"{audit_uri}/metrics.parquet has not exactly one row with source {ALL_SOURCES!r}; run the stage again"
         )
+    # A count that is missing in every row comes as objects, which do not compare with numbers.
+    unknown = [column for column in metrics if metrics[column].isna().all()]
+    metrics = metrics.astype(dict.fromkeys(unknown, "float64"))
     is_total = metrics["source"] == ALL_SOURCES
     sources = metrics[~is_total].reset_index(drop=True)
     rules = [recipe.source(source) for source in sources["source"]]

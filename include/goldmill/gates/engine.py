@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +36,8 @@ def great_expectations() -> ModuleType:
         return importlib.import_module("great_expectations")
 
 
-def open_context(docs_dir: Path) -> EphemeralDataContext:
-    """A context that keeps everything in memory and builds its Data Docs, one site, in ``docs_dir``."""
+def open_context(docs_dir: Path | None) -> EphemeralDataContext:
+    """A context that keeps everything in memory and builds its Data Docs, one site, in ``docs_dir``, or none."""
     gx = great_expectations()
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -45,25 +45,27 @@ def open_context(docs_dir: Path) -> EphemeralDataContext:
         ProgressBarsConfig,
     )
 
-    page = {"module_name": "goldmill.gates.views", "class_name": "GatePage"}
-    index_page = {"module_name": "goldmill.gates.views", "class_name": "GateIndexPage"}
     config = DataContextConfig(
         # Without a temporary site of its own outside docs_dir.
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
         analytics_enabled=False,
         progress_bars=ProgressBarsConfig(globally=False),
-        data_docs_sites={
-            "gate": {
-                "class_name": "SiteBuilder",
-                "show_how_to_buttons": False,
-                "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs_dir)},
-                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "view": index_page},
-                "site_section_builders": {"expectations": {"view": page}, "validations": {"view": page}},
-            }
-        },
+        data_docs_sites={} if docs_dir is None else {"gate": _site(docs_dir)},
     )
     context: EphemeralDataContext = gx.get_context(mode="ephemeral", project_config=config)
     return context
+
+
+def _site(docs_dir: Path) -> dict[str, Any]:
+    page = {"module_name": "goldmill.gates.views", "class_name": "GatePage"}
+    index_page = {"module_name": "goldmill.gates.views", "class_name": "GateIndexPage"}
+    return {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs_dir)},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "view": index_page},
+        "site_section_builders": {"expectations": {"view": page}, "validations": {"view": page}},
+    }
 
 
 def _put_off(name: str) -> None:

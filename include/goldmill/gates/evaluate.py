@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 EXAMPLES = 5
 
 
-def evaluate(report: StageReport, audit_uri: str, recipe: Recipe, docs_dir: Path) -> GateResult:
+def evaluate(report: StageReport, audit_uri: str, recipe: Recipe, docs_dir: Path | None = None) -> GateResult:
     """Judge what a stage left, and build the Data Docs of the judgement.
 
     Args:
         report: the stage's report; it names the build and the snapshots that were audited.
         audit_uri: directory of the stage's audit profile.
         recipe: gives the thresholds and the budgets.
-        docs_dir: directory of all Data Docs; this gate's are ``<docs_dir>/<build_id>/<stage>/``.
+        docs_dir: directory of all Data Docs; this gate's are ``<docs_dir>/<build_id>/<stage>/``. None builds none.
 
     Returns:
         The result, passed or not; :meth:`GateResult.check` raises.
@@ -45,7 +45,8 @@ def evaluate(report: StageReport, audit_uri: str, recipe: Recipe, docs_dir: Path
     started = time.monotonic()
     tables = read_audit(audit_uri, recipe)
     suite = load_suite(report.stage, thresholds(recipe, len(tables["sample"])))
-    site = clear_site(docs_dir, report.build_id, report.stage)
+    site = None if docs_dir is None else clear_site(docs_dir, report.build_id, report.stage)
+    page = None if docs_dir is None else page_path(docs_dir, report.build_id, report.stage)
     outcomes = _validate(suite, tables, report.build_id, site)
     result = GateResult(
         stage=report.stage,
@@ -56,21 +57,22 @@ def evaluate(report: StageReport, audit_uri: str, recipe: Recipe, docs_dir: Path
         suite_digest=suite.digest,
         evaluated_at=datetime.now(UTC),
         seconds=time.monotonic() - started,
-        docs_uri=page_path(docs_dir, report.build_id, report.stage).absolute().as_uri(),
+        docs_uri=None if page is None else page.absolute().as_uri(),
         rows={table: len(frame) for table, frame in tables.items()},
         totals={column: _plain(value) for column, value in tables["totals"].dropna(axis=1).iloc[0].to_dict().items()},
         expectations=outcomes,
     )
-    write_pages(docs_dir, result)
+    if docs_dir is not None:
+        write_pages(docs_dir, result)
     return result
 
 
 def _validate(
-    suite: Suite, tables: Mapping[Any, pd.DataFrame], build_id: str, docs_dir: Path
+    suite: Suite, tables: Mapping[Any, pd.DataFrame], build_id: str, site: Path | None
 ) -> list[ExpectationOutcome]:
-    """Validate each table by its expectations; build the Data Docs in ``docs_dir``."""
+    """Validate each table by its expectations; build the Data Docs in the directory ``site``."""
     gx = great_expectations()
-    context = open_context(docs_dir)
+    context = open_context(site)
     source = context.data_sources.add_pandas(name=suite.stage)
     outcomes: list[ExpectationOutcome] = []
     for table, entry in suite.tables.items():
@@ -103,9 +105,10 @@ def _validate(
         )
         by_name = {result["expectation_config"]["meta"]["name"]: result for result in found.to_json_dict()["results"]}
         outcomes += [_outcome(table, tables[table], entry.ids, one, by_name[one.name]) for one in entry.expectations]
-    context.build_data_docs()
-    # Fonts, images and styles for pages that fetch the rest of them; ours have what they need within them.
-    shutil.rmtree(docs_dir / "static", ignore_errors=True)
+    if site is not None:
+        context.build_data_docs()
+        # Fonts, images and styles for pages that fetch the rest of them; ours have what they need within them.
+        shutil.rmtree(site / "static", ignore_errors=True)
     return outcomes
 
 

@@ -36,7 +36,7 @@ class DataDocsLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Where the page of this attempt lies; empty where the gate ended before it was written."""
         uri = result_uri(getattr(operator, "work_uri", ""))
-        return GateResult.read(uri).docs_uri if exists(uri) else ""
+        return (GateResult.read(uri).docs_uri or "") if exists(uri) else ""
 
 
 class GateOperator(BaseOperator):

@@ -69,7 +69,7 @@ class GateResult(BaseModel):
     suite_digest: str = Field(description="SHA-256 of the suite file.")
     evaluated_at: datetime = Field(description="When, UTC.")
     seconds: float = Field(ge=0, description="Seconds that evaluating took.")
-    docs_uri: str = Field(description="Page of the Data Docs for this gate.")
+    docs_uri: str | None = Field(description="Page of the Data Docs for this gate; null where none was built.")
     rows: dict[str, int] = Field(description="Rows looked at, by table of the audit profile.")
     totals: dict[str, int | float | str] = Field(description="The audited counts of all sources together.")
     expectations: list[ExpectationOutcome] = Field(description="Every expectation, in the order of the suite.")
@@ -90,7 +90,8 @@ class GateResult(BaseModel):
         explained = "\n  ".join(outcome.explain() for outcome in self.failures)
         raise GateFailed(
             f"gate {self.stage} of build {self.build_id}: {len(self.failures)} of {len(self.expectations)} "
-            f"expectations failed, so the build is not published.\n  {explained}\n  All results: {self.docs_uri}"
+            f"expectations failed, so the build is not published.\n  {explained}\n"
+            f"  All results: {self.docs_uri or 'gate.json beside the report'}"
         )
 
     def as_table(self) -> str:
