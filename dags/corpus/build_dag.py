@@ -130,12 +130,13 @@ with DAG(
         job_task >> gate
         return job_task, gate
 
-    claimed = claim_objects()
+    # What a task returns is typed as a reference to it, which stands for the value in the calls below.
+    claimed: Any = claim_objects()
     refine, gate_refine = spark_stage("refine_documents", "refine")
     turn = wait_for_turn(claimed)
     deduplicate, gate_deduplicate = spark_stage("deduplicate_documents", "deduplicate")
     tokenize, gate_tokenize = spark_stage("tokenize_corpus", "tokenize")
-    published = publish_version(claimed)
+    published: Any = publish_version(claimed)
     settled = settle_objects(claimed, published)
 
     claimed >> refine

@@ -36,7 +36,7 @@ def parent_of_current_task() -> ParentOfRun | None:
 
     task_instance = get_current_context()["ti"]
     return ParentOfRun(
-        namespace=macros.lineage_job_namespace(),
+        namespace=macros.lineage_job_namespace(),  # type: ignore[no-untyped-call]
         job=macros.lineage_job_name(task_instance),
         run_id=macros.lineage_run_id(task_instance),
         root_namespace=macros.lineage_root_job_namespace(task_instance),

@@ -135,7 +135,7 @@ class LandingSensor(BaseSensorOperator):
     def execute(self, context: Context) -> None:
         """Hand over to the trigger at once: the first look is the trigger's as well."""
         self.defer(
-            trigger=LandingTrigger(),
+            trigger=LandingTrigger(),  # type: ignore[no-untyped-call]
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout),
         )
@@ -165,7 +165,7 @@ class LandingTrigger(BaseTrigger):
         while True:
             now = {(item.uri, item.etag) for item in await asyncio.to_thread(unknown_objects)}
             if now and (now == before or waited >= _MAX_WAIT_SECONDS):
-                yield TriggerEvent({"status": "arrived", "objects": len(now)})
+                yield TriggerEvent({"status": "arrived", "objects": len(now)})  # type: ignore[no-untyped-call]
                 return
             waited = waited + _POLL_SECONDS if now else 0.0
             before = now

@@ -125,8 +125,8 @@ def drop_front_matter(markdown: pa.Array) -> pa.Array:
 def _decode(html: bytes, encoding: str | None) -> str:
     if encoding is not None:
         with contextlib.suppress(LookupError):
-            return bytes_to_str(html, encoding, errors="replace")
-    return bytes_to_str(html, detect_encoding(html, from_html_meta=True) or "utf-8", errors="replace")
+            return str(bytes_to_str(html, encoding, errors="replace"))
+    return str(bytes_to_str(html, detect_encoding(html, from_html_meta=True) or "utf-8", errors="replace"))
 
 
 def _drop_endless_attributes(html: str) -> str:

@@ -198,10 +198,7 @@ def _extract(batch: _Batch) -> None:
     """Main text of HTML pages, Markdown without front matter; what holds no text leaves."""
     media_types, texts = batch.column("media_type"), batch.column("text")
     prose = pc.equal(batch.column("kind"), PROSE)
-    for media_type, extract in (
-        ("text/html", lambda t: extract_main_texts(t)[0]),
-        ("text/markdown", drop_front_matter),
-    ):
+    for media_type, extract in (("text/html", _main_texts), ("text/markdown", drop_front_matter)):
         mask = pc.and_(prose, pc.equal(media_types, media_type))
         if pc.any(mask).as_py():
             texts = pc.replace_with_mask(texts, mask, extract(texts.filter(mask)).cast(pa.string()))
@@ -256,6 +253,11 @@ def _judge_prose(batch: _Batch, recipe: Recipe) -> None:
     _judge_emptiness(batch)
     counters = count_texts(batch.column("text"))
     batch.judge(judge_prose(counters, batch.column("language"), c4=recipe.c4, fineweb=recipe.fineweb))
+
+
+def _main_texts(pages: pa.Array) -> pa.Array:
+    texts, _ = extract_main_texts(pages)
+    return texts
 
 
 def _judge_emptiness(batch: _Batch) -> None:

@@ -109,7 +109,7 @@ def train_tokenizer(texts: Iterable[str], rules: TokenizerRules) -> bytes:
         raise TokenizerError(
             "tokenizer.path: there is no text to train a tokenizer on; name a tokenizer.json, or add documents"
         )
-    return tokenizer.to_str().encode()
+    return str(tokenizer.to_str()).encode()
 
 
 def read_tokenizer(path: str) -> bytes:
