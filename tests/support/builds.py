@@ -91,7 +91,7 @@ class Corpus:
             exports_uri=str(self.directory / "exports" / build_id),
             lineage=LineageSettings(events_path=str(work / f"{stage}.jsonl")),
             code_revision="test",
-            **{"partitions": 4, **values},
+            **{"partitions": 2, **values},
         )
 
     def run(self, spec: StageSpec) -> StageReport:

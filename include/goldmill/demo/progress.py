@@ -110,6 +110,10 @@ class AirflowApi:
         """POST below ``/api/v2``; raises as :meth:`get` does."""
         return self._request("POST", path, json=document)
 
+    def patch(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
+        """PATCH below ``/api/v2``; raises as :meth:`get` does."""
+        return self._request("PATCH", path, json=document)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

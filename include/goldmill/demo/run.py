@@ -42,7 +42,7 @@ _POLL_SECONDS = 1.0
 # Arrivals are noticed within seconds. Objects that a failed build gave back arrive no more: after this time without
 # a run the demo starts one for them.
 _TRIGGER_SECONDS = 20.0
-_BUNDLE = Path(__file__).resolve().parents[3]
+BUNDLE = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Demo:
     def run(self, own_input: str | None, megabytes: float, *, leave: bool) -> int:
         """Run it and return the exit code; ``leave`` ends after the build instead of waiting for Ctrl-C."""
         say = self._console.print
-        with Airflow(self._home, _BUNDLE / "dags", _BUNDLE / "plugins", self._environment()) as airflow:
+        with Airflow(self._home, BUNDLE / "dags", BUNDLE / "plugins", service_environment(self._settings)) as airflow:
             airflow.start("api-server", "dag-processor", "triggerer")
             # Input first, then the scheduler: what is landed together is built together.
             say(f"[dim]Airflow starts (logs in {airflow.logs}); meanwhile input is landed ...[/dim]", highlight=False)
@@ -242,19 +242,20 @@ class Demo:
         landing = self._settings.places.landing_uri
         if own_input is not None:
             return land_own_input(own_input, landing)
-        environments = [_BUNDLE / ".venv", _BUNDLE / ".venv-spark"]
+        environments = [BUNDLE / ".venv", BUNDLE / ".venv-spark"]
         return land_default_input(landing, environments, self._home / "demo_input.json", megabytes)
 
-    def _environment(self) -> dict[str, str]:
-        """What the services inherit: where Goldmill's home is, and where lineage goes."""
-        lineage = self._settings.lineage
-        environment = {**os.environ, "GOLDMILL_HOME": str(self._home), "GOLDMILL_PROFILE": self._settings.profile}
-        environment["AIRFLOW__OPENLINEAGE__NAMESPACE"] = lineage.namespace
-        if lineage.events_path is not None:
-            Path(lineage.events_path).parent.mkdir(parents=True, exist_ok=True)
-            transport = {"type": "file", "log_file_path": lineage.events_path, "append": True}
-            environment["AIRFLOW__OPENLINEAGE__TRANSPORT"] = json.dumps(transport)
-        return environment
+
+def service_environment(settings: Settings) -> dict[str, str]:
+    """What Airflow's services inherit: where Goldmill's home is, and where lineage goes."""
+    lineage = settings.lineage
+    environment = {**os.environ, "GOLDMILL_HOME": settings.home, "GOLDMILL_PROFILE": settings.profile}
+    environment["AIRFLOW__OPENLINEAGE__NAMESPACE"] = lineage.namespace
+    if lineage.events_path is not None:
+        Path(lineage.events_path).parent.mkdir(parents=True, exist_ok=True)
+        transport = {"type": "file", "log_file_path": lineage.events_path, "append": True}
+        environment["AIRFLOW__OPENLINEAGE__TRANSPORT"] = json.dumps(transport)
+    return environment
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -127,8 +127,8 @@ class Versions:
             if head != manifest.snapshots[table.name]:
                 raise PublishRefused(
                     f"{self._corpus}.{table.name}: branch {branch} is at snapshot {head}, but the gates audited "
-                    f"{manifest.snapshots[table.name]}. Something wrote to the branch since; clear the build and run it "
-                    "again."
+                    f"{manifest.snapshots[table.name]}. Something wrote to the branch since; clear the build and "
+                    "run it again."
                 )
             heads[table] = head
         write_text(self.manifest_uri(manifest.version), manifest.model_dump_json(indent=2))
