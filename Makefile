@@ -14,7 +14,7 @@ SPARK := .venv-spark/bin/python
 SPARK_ENVIRONMENT = JAVA_HOME="$$($(SPARK) -m goldmill.runtime.java)" PYSPARK_PYTHON="$(CURDIR)/$(SPARK)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format lock bench clean
+.PHONY: help setup setup-dev demo test lint format docs lock bench clean
 
 help: ## Show this
 	@echo "Goldmill mills raw data into versioned gold training data. Start with: make demo"
@@ -51,6 +51,9 @@ lint: setup-dev ## Check style, imports, formatting and types
 
 format: setup-dev ## Put imports and layout in order
 	@$(AIRFLOW) -m ruff check --fix --quiet . ; $(AIRFLOW) -m ruff format --quiet .
+
+docs: setup-dev ## Write the pages of docs/ that are made from the code
+	@AIRFLOW_HOME="$(GOLDMILL_HOME)/test/airflow" $(AIRFLOW) -m goldmill.docs
 
 lock: ## Resolve pyproject.toml into the locks; UPGRADE=1 takes newer versions, UPGRADE=name those of one package
 	@UPGRADE="$(UPGRADE)" scripts/lock
