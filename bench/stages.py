@@ -219,7 +219,8 @@ def _stage_table(results: dict[str, Any]) -> str:
 def _outcome(results: dict[str, Any]) -> str:
     failures = [line for figures in results["stages"].values() for line in figures["gate_failures"]]
     lines = [
-        f"{results['input_bytes'] / 1e6:,.1f} MB landed, {results['cores_used']} cores, {results['partitions']} partitions",
+        f"{results['input_bytes'] / 1e6:,.1f} MB landed; {results['cores_used']} cores used, "
+        f"{results['partitions']} partitions",
         *failures,
         f"digest {results['digest']}" if results["version"] else "no version was published",
     ]
