@@ -8,10 +8,11 @@ from goldmill.lake.tables import CORPUS_TABLES
 
 def tables_page() -> str:
     """The page of the Iceberg tables."""
-    blocks = [
+    introduction = (
         "Iceberg tables of the corpus line; the namespace is the name of the corpus in the recipe. Types are those of "
         "Spark SQL. `main` holds what is published; a build writes to a branch of its own, a version is a tag."
-    ]
+    )
+    blocks = [introduction]
     for item in CORPUS_TABLES:
         rows = [
             (code(column.name), code(column.type), "yes" if column.nullable else "", column.description)
