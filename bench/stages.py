@@ -218,12 +218,10 @@ def _stage_table(results: dict[str, Any]) -> str:
 
 def _outcome(results: dict[str, Any]) -> str:
     failures = [line for figures in results["stages"].values() for line in figures["gate_failures"]]
-    lines = [
-        f"{results['input_bytes'] / 1e6:,.1f} MB landed; {results['cores_used']} cores used, "
-        f"{results['partitions']} partitions",
-        *failures,
-        f"digest {results['digest']}" if results["version"] else "no version was published",
-    ]
+    size = f"{results['input_bytes'] / 1e6:,.1f} MB landed"
+    used = f"{results['cores_used']} cores used, {results['partitions']} partitions"
+    verdict = f"digest {results['digest']}" if results["version"] else "no version was published"
+    lines = [f"{size}; {used}", *failures, verdict]
     return "\n".join(lines)
 
 
