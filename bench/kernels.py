@@ -141,7 +141,7 @@ def measure(landing: Path) -> Iterator[tuple[str, int, float]]:
     neighbours = [(texts, pa.concat_arrays([texts[1:], texts[:1]])) for texts in every]
     yield (
         "true Jaccard (pairs)",
-        *_timed(lambda pair: jaccard(*pair, minhash), neighbours, lambda pair: 2 * _nbytes(pair[0])),
+        *_timed(lambda pair: jaccard(pair[0], pair[1], minhash), neighbours, lambda pair: 2 * _nbytes(pair[0])),
     )
     sample = [text for texts in every for text in texts.to_pylist()[::4]]
     started = time.process_time()
@@ -155,7 +155,8 @@ def measure(landing: Path) -> Iterator[tuple[str, int, float]]:
         "pack",
         *_timed(
             lambda batch: pack(
-                *batch,
+                batch[0],
+                batch[1],
                 recipe.packing,
                 end_of_text_id=tokenizer.end_of_text_id,
                 padding_id=tokenizer.padding_id,
