@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGES = ("refine", "deduplicate", "tokenize")
+_PUBLISHED = "published"
 
 
 class BuildError(GoldmillError):
@@ -225,6 +226,9 @@ def publish(work_uri: str, parent_run: ParentOfRun | None = None) -> str:
     places, recipe = settings.places, build.recipe
     catalog = open_catalog(settings.catalog)
     known = versions(settings, recipe.corpus)
+    done = _published(known, build, work_uri)
+    if done is not None:
+        return done
     reports = {s: StageReport.read(f"{places.stage_uri(build.build_id, s)}/report.json") for s in STAGES}
     gates = {s: GateResult.read(f"{places.stage_uri(build.build_id, s)}/gate.json") for s in STAGES}
     tables = load_tables(catalog, recipe.corpus)
@@ -258,6 +262,12 @@ def publish(work_uri: str, parent_run: ParentOfRun | None = None) -> str:
         lineage=settings.lineage.events_path,
     )
     published = known.publish(manifest, build.branch)
+    write_text(f"{work_uri}/{_PUBLISHED}", published)
+    if known.get(published).build_id != build.build_id:
+        log.info(
+            "the content is that of %s, which exists: its files for trainers stay, those of this build go", published
+        )
+        delete(places.exports_uri(recipe.corpus, build.build_id))
     emit_version(
         manifest,
         known.manifest_uri(published),
@@ -270,16 +280,25 @@ def publish(work_uri: str, parent_run: ParentOfRun | None = None) -> str:
     return published
 
 
+def _published(known: Versions, build: Build, work_uri: str) -> str | None:
+    """The version that the build has published already, if it has: its branch is gone then."""
+    if exists(f"{work_uri}/{_PUBLISHED}"):
+        return read_text(f"{work_uri}/{_PUBLISHED}")
+    current = known.current()
+    return current if current is not None and known.get(current).build_id == build.build_id else None
+
+
 def settle(work_uri: str, version: str) -> None:
     """Close the build: objects belong to the version, lineage is one file, intermediate results go. Safe to repeat."""
     settings, build = Settings.load(), Build.read(work_uri)
     places = settings.places
     ledger = open_ledger(settings)
     by_key = {row["object_key"]: row for row in build.objects}
-    manifest = versions(settings, build.recipe.corpus).get(version)
-    for item in manifest.quarantined if manifest.build_id == build.build_id else []:
-        row = by_key[item["object_key"]]
-        ledger.quarantine(build.build_id, row["uri"], row["etag"], item["error"])
+    if ledger.objects_of(build.build_id):
+        refined = StageReport.read(f"{places.stage_uri(build.build_id, 'refine')}/report.json")
+        for item in refined.metrics["quarantined_objects"]:
+            row = by_key[item["object_key"]]
+            ledger.quarantine(build.build_id, row["uri"], row["etag"], item["error"])
     ledger.settle(build.build_id, version)
     ledger.end_turn(build.recipe.corpus, build.build_id)
     collect_lineage(settings, build)
@@ -296,9 +315,9 @@ def abandon(work_uri: str) -> None:
     settings, build = Settings.load(), Build.read(work_uri)
     ledger = open_ledger(settings)
     known = versions(settings, build.recipe.corpus)
-    current = known.current()
-    if current is not None and known.get(current).build_id == build.build_id:
-        settle(work_uri, current)
+    published = _published(known, build, work_uri)
+    if published is not None:
+        settle(work_uri, published)
         return
     known.drop_branch(build.branch)
     delete(settings.places.exports_uri(build.recipe.corpus, build.build_id))

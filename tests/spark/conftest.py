@@ -44,6 +44,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "512",
         "spark.log.level": "ERROR",
+        # Tests run hundreds of tiny queries: compiling and replanning them costs more than running them.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.adaptive.enabled": "false",
     }
     builder: Any = SparkSession.builder.master("local[2]").appName("tests")
     for key, value in conf.items():

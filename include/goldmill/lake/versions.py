@@ -169,23 +169,16 @@ class Versions:
                         change.remove_branch(name)
 
     def rollback(self, version: str) -> list[str]:
-        """Make ``version`` current again and return the later versions that it leaves, newest first.
+        """Make ``version`` current again and return the versions that ``main`` held and holds no more, newest first.
 
         Their tags stay: nothing is deleted, and they can be rolled forward to.
         """
-        self.get(version)
-        left = self._lineage_since(version)
+        stays = {manifest.version for manifest in self.history(version)}
+        current = self.current()
+        left = [m.version for m in self.history(current) if m.version not in stays] if current else []
         for iceberg in load_tables(self._catalog, self._corpus).values():
             with iceberg.manage_snapshots() as change:
                 change.set_current_snapshot(ref_name=version)
-        return left
-
-    def _lineage_since(self, version: str) -> list[str]:
-        left: list[str] = []
-        current = self.current()
-        while current is not None and current != version:
-            left.append(current)
-            current = self.get(current).parent
         return left
 
     def history(self, version: str) -> list[VersionManifest]:
