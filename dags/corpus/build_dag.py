@@ -24,8 +24,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+# Where Airflow 3.1 and 3.3 have it in different places, the compatibility provider has it in one.
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG, Metadata, Param, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
 
 from goldmill.dag_defaults import ARRIVALS, CORPUS, default_args
 from goldmill.gates.operator import GateOperator
