@@ -29,6 +29,7 @@ def main() -> int:
         for workers, partitions in itertools.product(given.workers, given.partitions):
             built = run_stages(landing, master=f"local[{workers}]", partitions=partitions)
             builds.append({"workers": workers, "partitions": partitions, **built})
+            print(f"workers {workers}, partitions {partitions}: digest {built['digest']}", file=sys.stderr)
     digests = {build["digest"] for build in builds}
     equal = len(digests) == 1 and None not in digests
     results = {"machine": facts, "input_bytes": input_bytes, "equal": equal, "builds": builds}
