@@ -14,7 +14,7 @@ SPARK := .venv-spark/bin/python
 SPARK_ENVIRONMENT = JAVA_HOME="$$($(SPARK) -m goldmill.runtime.java)" PYSPARK_PYTHON="$(CURDIR)/$(SPARK)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format docs lock bench clean
+.PHONY: help setup setup-dev demo test test-oldest lint format docs lock bench clean
 
 help: ## Show this
 	@echo "Goldmill mills raw data into versioned gold training data. Start with: make demo"
@@ -44,6 +44,11 @@ test: setup-dev ## Run all tests
 	spark_tests() { $(SPARK) -m pytest $(if $(ONLY),$(ONLY),$(SPARK_TESTS)) || failed=1; } && \
 	$(if $(ONLY),$(if $(filter $(addsuffix %,$(SPARK_TESTS)),$(ONLY)),spark_tests,airflow_tests),airflow_tests && spark_tests) ; \
 	exit $$failed
+
+test-oldest: setup-dev ## Parse and check the DAGs with the oldest Airflow that is supported
+	@scripts/bootstrap --oldest
+	@export AIRFLOW_HOME="$(GOLDMILL_HOME)/test/airflow-oldest" AIRFLOW__CORE__LOAD_EXAMPLES=False && \
+		.venv-oldest/bin/python -m pytest tests/integrity/test_dags.py
 
 lint: setup-dev ## Check style, imports, formatting and types
 	@$(AIRFLOW) -m ruff check . && $(AIRFLOW) -m ruff format --check .

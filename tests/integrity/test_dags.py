@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TriggerRule
-from airflow.serialization.serialized_objects import DagSerialization
+
+try:
+    from airflow.serialization.serialized_objects import DagSerialization
+except ImportError:  # its name in Airflow 3.1
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 from goldmill.docs.dags import load_dags
 from goldmill.gates.operator import GateOperator
@@ -165,9 +169,14 @@ def refuse(*arguments, **named):
 socket.socket.connect = socket.socket.connect_ex = refuse
 socket.create_connection = socket.getaddrinfo = refuse
 import json
-from airflow.dag_processing.dagbag import DagBag
+arguments = {}
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow 3.1 has it with the models, and loads its examples unless told not to
+    from airflow.models.dagbag import DagBag
+    arguments["include_examples"] = False
 before = set(sys.modules)
-bag = DagBag(sys.argv[1], safe_mode=False)
+bag = DagBag(sys.argv[1], safe_mode=False, **arguments)
 seen = {"dags": sorted(bag.dags), "errors": bag.import_errors, "imported": sorted(set(sys.modules) - before)}
 print(json.dumps(seen))
 """

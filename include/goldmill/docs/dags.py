@@ -22,7 +22,11 @@ def load_dags(folder: Path) -> dict[str, Any]:
     Raises:
         DagsBroken: names the file and the error, or says that the folder holds no DAG.
     """
-    from airflow.dag_processing.dagbag import DagBag  # late: the other pages need no Airflow
+    # Late: the other pages need no Airflow. In Airflow 3.1 the class still lives with the models.
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]  # noqa: TID251
 
     bag = DagBag(dag_folder=folder, safe_mode=False, load_op_links=False)
     if bag.import_errors:
