@@ -13,7 +13,7 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 
-from goldmill.gates.operator import DataDocsLink, local_path
+from goldmill.gates.operator import DATA_DOCS_PREFIX, DataDocsLink, local_path
 from goldmill.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperatorLink
 
-DATA_DOCS_PREFIX = "/goldmill/data-docs"
 # Where people look at lineage, e.g. Marquez; without it events are in a file, and there is nothing to link to.
 LINEAGE_URL = "GOLDMILL_LINEAGE_URL"
 

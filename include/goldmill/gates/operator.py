@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DATA_DOCS_PREFIX = "/goldmill/data-docs"
+"""Where the plugin of the bundle serves the Data Docs."""
+
 # The table that the expectations of a stage are about, for lineage.
 _JUDGED = {"refine": "documents", "deduplicate": "documents", "tokenize": "sequences"}
 
@@ -34,9 +37,18 @@ class DataDocsLink(BaseOperatorLink):
     name = "Data Docs"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Where the page of this attempt lies; empty where the gate ended before it was written."""
+        """Where the plugin serves the page of this attempt; empty where the gate ended before it was written.
+
+        Not the address of the file: a browser follows no ``file:`` link from a page of a server.
+        """
+        from goldmill.settings import Settings
+
         uri = result_uri(getattr(operator, "work_uri", ""))
-        return (GateResult.read(uri).docs_uri or "") if exists(uri) else ""
+        docs_uri = GateResult.read(uri).docs_uri if exists(uri) else None
+        if docs_uri is None:
+            return ""
+        page = local_path(docs_uri).relative_to(local_path(Settings.load().places.data_docs_uri))
+        return f"{DATA_DOCS_PREFIX}/{page}"
 
 
 class GateOperator(BaseOperator):
