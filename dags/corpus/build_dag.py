@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 # Where Airflow 3.1 and 3.3 have it in different places, the compatibility provider has it in one.
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import DAG, Metadata, Param, get_current_context, task
 
 from goldmill.dag_defaults import ARRIVALS, CORPUS, default_args
@@ -72,19 +72,25 @@ with DAG(
     def claim_objects() -> str:
         """Release the claims of dead builds, claim objects, write the specs; returns the URI of the work area."""
         from goldmill.airflow_runs import is_run_alive
-        from goldmill.build import claim, release_dead_builds
+        from goldmill.build import BuildError, claim, release_dead_builds
+        from goldmill.lake.versions import UnknownVersion
+        from goldmill.recipe import RecipeError
 
         context = get_current_context()
         params: dict[str, Any] = context["params"]
         run = f"{context['dag'].dag_id}/{context['run_id']}"
         release_dead_builds(is_run_alive)
-        work_uri = claim(
-            run,
-            params["recipe"],
-            max_bytes=params["max_bytes"],
-            sources=params["sources"],
-            rebuild_from=params["rebuild_from"],
-        )
+        try:
+            work_uri = claim(
+                run,
+                params["recipe"],
+                max_bytes=params["max_bytes"],
+                sources=params["sources"],
+                rebuild_from=params["rebuild_from"],
+            )
+        except (RecipeError, BuildError, UnknownVersion) as error:
+            # What the parameters ask for cannot be had: trying again would not change that.
+            raise AirflowFailException(str(error)) from error
         if work_uri is None:
             raise AirflowSkipException("nothing to build: the ledger holds no object that is recorded and unclaimed")
         return work_uri

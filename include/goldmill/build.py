@@ -107,9 +107,11 @@ def claim(
     Raises:
         RecipeError: the recipe is missing or wrong; nothing was claimed.
         UnknownVersion: there is no version ``rebuild_from``; nothing was claimed.
+        BuildError: the recipe's tokenizer file is not there; nothing was claimed.
     """
     settings = Settings.load()
     recipe = load_recipe(recipe_name)
+    _check_tokenizer(recipe)
     ledger = open_ledger(settings)
     build_id = build_id_of(run)
     work_uri = settings.places.build_uri(build_id)
@@ -137,6 +139,16 @@ def claim(
     _write_specs(settings, build)
     log.info("build %s: %d objects, %.1f MB", build_id, len(claimed), sum(o.size_bytes for o in claimed) / 1e6)
     return work_uri
+
+
+def _check_tokenizer(recipe: Recipe) -> None:
+    """Refuse a missing file now, and not when two stages have run. What is in it, the tokenize stage finds out."""
+    path = recipe.tokenizer.path
+    if path is not None and not exists(path):
+        raise BuildError(
+            f"recipe {recipe.name!r}, tokenizer.path: there is no file {path}; correct the path, or leave it out to "
+            "train a tokenizer on the corpus"
+        )
 
 
 def _wanted(recipe: Recipe, sources: list[str] | None) -> list[str] | None:

@@ -33,7 +33,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     # The same files again, as an archive would bring them: duplicates between two sources.
     for path in modules[:5]:
         land_file(path, settings.places.landing_uri, f"vendored/{path.name}")
-    land_file(b"\x1f\x8b\x08\x00 not gzip", settings.places.landing_uri, "broken/cut.jsonl.gz")
+    land_file(b"\x1f\x8b\x08\x00 not gzip", settings.places.landing_uri, "stdlib/cut.jsonl.gz")
     with Airflow(home, BUNDLE / "dags", BUNDLE / "plugins", service_environment(settings)) as airflow:
         airflow.start("api-server", "dag-processor", "triggerer", "scheduler")
         airflow.wait_until_ready()

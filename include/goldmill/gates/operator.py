@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from goldmill.errors import GoldmillError
-from goldmill.gates.result import GateResult
+from goldmill.gates.result import GateFailed, GateResult
 from goldmill.storage import delete, exists
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class GateOperator(BaseOperator):
         """Judge the stage.
 
         Raises:
-            GateFailed: an expectation does not hold; names it, with numbers, example ids and the remedy.
+            AirflowFailException: an expectation does not hold; names it, with numbers, example ids and the remedy.
             AuditMissing: the stage has left no audit profile.
             GateNotReady: the work area is of another stage, or the report of another spec than the stage's present one.
         """
@@ -100,7 +101,11 @@ class GateOperator(BaseOperator):
             result.stage, result.build_id, "passed" if result.passed else "FAILED", len(result.expectations),
             result.seconds, result.docs_uri, result.as_table(),
         )  # fmt: skip
-        result.check()
+        try:
+            result.check()
+        except GateFailed as failed:
+            # A verdict over the same branch does not change: no retry.
+            raise AirflowFailException(str(failed)) from failed
         return uri
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:

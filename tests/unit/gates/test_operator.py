@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from gate_profiles import BUILD, GOOD_METRICS, GOOD_SAMPLES, stage_report, write_audit
 from pyiceberg.schema import Schema
 from pyiceberg.types import NestedField, StringType
 
 from goldmill.errors import GoldmillError
 from goldmill.gates.operator import DATA_DOCS_PREFIX, DataDocsLink, GateNotReady, GateOperator, local_path
-from goldmill.gates.result import GateFailed, GateResult
+from goldmill.gates.result import GateResult
 from goldmill.lake.catalog import open_catalog
 from goldmill.recipe import Recipe
 from goldmill.settings import Settings, _load
@@ -93,7 +94,7 @@ def test_a_passed_gate_returns_only_the_uri_of_its_result(
 def test_a_failed_gate_raises_with_ids_and_leaves_its_result(make_stage: MakeStage) -> None:
     work_uri = make_stage("refine", secrets=2)
     with pytest.raises(
-        GateFailed, match=f"no_secret_is_left(.|\n)*document_id {0:032x}, source books, residual_secrets 2"
+        AirflowFailException, match=f"no_secret_is_left(.|\n)*document_id {0:032x}, source books, residual_secrets 2"
     ):
         gate("refine", work_uri).execute({})
     assert [outcome.name for outcome in GateResult.read(f"{work_uri}/gate.json").failures] == ["no_secret_is_left"]
@@ -145,7 +146,7 @@ def test_lineage_of_a_failed_gate_says_which_expectation_failed(make_stage: Make
     catalog.create_namespace("corpus")
     catalog.create_table(("corpus", "documents"), Schema(NestedField(1, "build_id", StringType())))
     operator = gate("refine", make_stage("refine", secrets=2))
-    with pytest.raises(GateFailed):
+    with pytest.raises(AirflowFailException):
         operator.execute({})
     dataset: Any = operator.get_openlineage_facets_on_complete(None).inputs[0]
     failed = [one for one in dataset.inputFacets["dataQualityAssertions"].assertions if not one.success]
