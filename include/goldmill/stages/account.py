@@ -103,6 +103,8 @@ def account_for(context: StageContext) -> StageReport:
     return report
 
 
+_SMALL_BUILD_SEQUENCES = 1000
+
 _COUNTS = ("rows_in", "rows_out", "removed", "quarantined")
 
 
@@ -225,6 +227,7 @@ def _profile_tokenize(context: StageContext) -> Profile:
     pieces = sequences.select("split", F.explode("document_ids").alias("document_id")).distinct()
     tokenized = documents.join(pieces.select("document_id").distinct(), "document_id", "left_semi")
     both = pieces.groupBy("document_id").agg(F.countDistinct("split").alias("splits")).where("splits > 1").count()
+    rows_in = _counts(documents.groupBy("source").agg(_rows_n()))
     length = recipe.packing.sequence_length
     totals = sequences.groupBy("split").agg(
         F.count("*").alias("sequences"),
@@ -243,8 +246,8 @@ def _profile_tokenize(context: StageContext) -> Profile:
     tokenizer = context.facts["tokenizer"]
     total |= {
         "waste_share": total["padding_tokens"] / slots,
-        # Packing leaves at most the last sequences of a shard open; a small corpus has few sequences to hide them in.
-        "waste_allowed": recipe.gates.max_waste_share + total["shards"] / max(1, total["sequences"]),
+        "waste_allowed": recipe.gates.max_waste_share
+        + _unavoidable_waste(total["sequences"], total["shards"], sum(rows_in.values())),
         "min_token_id": min((row["min_token_id"] for row in by_split.values()), default=0),
         "max_token_id": max((row["max_token_id"] for row in by_split.values()), default=0),
         "vocab_size": tokenizer["vocab_size"],
@@ -254,7 +257,7 @@ def _profile_tokenize(context: StageContext) -> Profile:
         "sequence_id", "split", "token_count", F.size(F.array_distinct("document_ids")).alias("document_count")
     ).toArrow()  # fmt: skip
     return Profile(
-        rows_in=_counts(documents.groupBy("source").agg(_rows_n())),
+        rows_in=rows_in,
         rows_out=_counts(tokenized.groupBy("source").agg(_rows_n())),
         digest=multiset_digest(sequences, "sequence_id", "split", "shard", "position"),
         metrics={ALL: total},
@@ -319,6 +322,17 @@ def _residual_duplicates(documents: DataFrame, config: MinHashConfig, sample_doc
             "nearest_jaccard": pa.array([None if b is None else b[0] for b in best], pa.float64()),
         }
     )
+
+
+def _unavoidable_waste(sequences: int, shards: int, documents: int) -> float:
+    """Share of padding that packing cannot avoid, beside what the recipe allows.
+
+    The last sequence of each shard stays open. And best-fit decreasing wastes about as many sequences as the square
+    root of the number of pieces (Lueker 1982; Coffman and Lueker 1991, for uniform sizes): nothing to a corpus of
+    size, but what a build of some dozen documents loses.
+    """
+    open_sequences = shards + (documents**0.5 if sequences < _SMALL_BUILD_SEQUENCES else 0.0)
+    return open_sequences / max(1, sequences)
 
 
 def _own(context: StageContext, table: Table) -> DataFrame:
