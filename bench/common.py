@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ def use_environment(name: str) -> None:
         raise SystemExit(f"{python} does not exist; run `make setup`")
     if Path(sys.prefix) != ROOT / name:
         os.execv(python, [str(python), *sys.argv])
+    # Asked to end, a benchmark ends what it started and removes its home, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def parser(description: str | None, *, megabytes: float | None = None) -> argparse.ArgumentParser:
@@ -149,8 +152,13 @@ def run_stages(landing: Path, *, master: str | None = None, partitions: int | No
         command += ["--master", master]
     if partitions is not None:
         command += ["--partitions", str(partitions)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
     try:
-        return dict(json.loads(done.stdout))
+        return dict(json.loads(output))
     except ValueError:
-        raise SystemExit(f"{' '.join(command)} ended with code {done.returncode} and without results") from None
+        raise SystemExit(f"{' '.join(command)} ended with code {process.returncode} and without results") from None

@@ -155,7 +155,11 @@ def _run(stage: str, work_uri: str, cores: int) -> dict[str, Any]:
     work = f"{work_uri}/{stage}"
     operator = platform().spark_job(JOBS[stage], f"{work}/spec.json", f"{work_uri}/lineage/{stage}.spark.jsonl")
     started = time.monotonic()
-    operator.execute({})
+    try:
+        operator.execute({})
+    except BaseException:
+        operator.on_kill()
+        raise
     wall = time.monotonic() - started
     report = StageReport.read(f"{work}/report.json")
     failures: list[str] = []
