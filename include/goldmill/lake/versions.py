@@ -248,7 +248,7 @@ class Versions:
 
 def _equal(column: str, value: str) -> BooleanExpression:
     # PyIceberg's stubs show the fields of the class and not its constructor.
-    return EqualTo(column, value)  # type: ignore[call-arg,misc]
+    return EqualTo(column, value)  # type: ignore[call-arg]
 
 
 class Diff(BaseModel):
