@@ -9,7 +9,7 @@ from unicodedata import ucd_3_2_0
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goldmill.text import characters
@@ -25,7 +25,7 @@ LINE_ENDS = SENTENCE_ENDS + "\"'”’»」』"
 # A letter a class, in the order of the constants: space, Symbol, format, inner, comma, mark, lower, Letter, digit, Han.
 SHAPES = "sSficmlLdh"
 WORD = re.compile(r"hm*|(?:dm*c(?=d)|[lLd]m*[if](?=[lLd])|[lLd]m*)+|[Sicm]")
-INITIAL = re.compile(r"(?:^|[^lLd])m*[lL]m*$")
+INITIAL = re.compile(r"(?:^|[^lLdm])m*[lL]m*$")
 
 
 def shape_of(text: str) -> str:
@@ -225,6 +225,7 @@ echoing_text = st.builds(
 
 @settings(deadline=None, max_examples=400)
 @given(st.lists(st.one_of(any_text, repetitive_text, echoing_text), max_size=6))
+@example(["0\u0300A. 0"])  # a mark belongs to the digit before it, so that this A is no initial
 def test_counts_equal_the_oracle(batch: list[str]) -> None:
     assert count_texts(pa.array(batch, pa.string())).to_pylist() == [expected(text) for text in batch]
 
