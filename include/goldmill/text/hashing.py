@@ -1,4 +1,4 @@
-"""What the hashing kernels share: string buffers, a mixing function, keyed hashes of ids."""
+"""What the hashing kernels share: a mixing function, keyed hashes of ids."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from goldmill.text.compiled import compiled, inlined
+from goldmill.text.utf8 import Bytes, Offsets, string_buffers
 
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 # Odd multipliers: the golden ratio in 64 bits (also the step of SplitMix64), and the two of MurmurHash3's finaliser.
@@ -29,29 +28,6 @@ def mix(value: np.uint64) -> np.uint64:
     value ^= value >> np.uint64(33)
     value *= _MIX_2
     return value ^ value >> np.uint64(33)
-
-
-def string_buffers(values: pa.Array | pa.ChunkedArray, name: str) -> tuple[Bytes, Offsets]:
-    """UTF-8 bytes and offsets (rows + 1) of a string array, read-only; the bytes are not copied unless it is chunked.
-
-    Raises:
-        ValueError: if a value is null; the message calls the array ``name``.
-    """
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if values.null_count:
-        raise ValueError(f"{name}: {values.null_count} of {len(values)} values are null; filter them out first")
-    if values.type != pa.large_string():
-        values = values.cast(pa.large_string())
-    _, offsets, data = values.buffers()
-    if offsets is None or not len(values):
-        view = np.zeros(1, np.int64)
-    else:
-        view = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    content = np.frombuffer(data or b"", np.uint8)
-    # Compiled functions exist once a kind of argument, and writable is a kind: make it always the same.
-    content.flags.writeable = view.flags.writeable = False
-    return content, view
 
 
 def keyed_hashes(values: pa.Array, seed: int, purpose: str) -> Hashes:

@@ -25,7 +25,8 @@ import pyarrow as pa
 
 from goldmill.rules.deduplication import MinHashConfig
 from goldmill.text.compiled import compiled, inlined, signed
-from goldmill.text.hashing import FNV_OFFSET, FNV_PRIME, GOLDEN, Bytes, Hashes, Offsets, mix, string_buffers
+from goldmill.text.hashing import FNV_OFFSET, FNV_PRIME, GOLDEN, Hashes, mix
+from goldmill.text.utf8 import Bytes, Offsets, decode, string_buffers
 
 SIGNATURE_TYPE: Final = pa.struct([("bands", pa.list_(pa.int64())), ("shingle_count", pa.int32())])
 
@@ -248,21 +249,6 @@ def _permutations(count: int, seed: int) -> tuple[Hashes, Hashes]:
 
 
 @inlined
-def _decode(data: Bytes, at: int) -> tuple[int, int]:
-    """Code point at a byte position and the position behind it; Arrow strings are well-formed UTF-8."""
-    first = signed(data[at])
-    if first < 0x80:
-        return first, at + 1
-    if first < 0xE0:
-        return (first & 0x1F) << 6 | signed(data[at + 1]) & 0x3F, at + 2
-    second = signed(data[at + 1]) & 0x3F
-    third = signed(data[at + 2]) & 0x3F
-    if first < 0xF0:
-        return (first & 0x0F) << 12 | second << 6 | third, at + 3
-    return (first & 0x07) << 18 | second << 12 | third << 6 | signed(data[at + 3]) & 0x3F, at + 4
-
-
-@inlined
 def _class_of(code: int, classes: Bytes) -> int:
     if code < _TABLE_SIZE:
         return signed(classes[code])
@@ -303,7 +289,7 @@ def _normalize(data: Bytes, offsets: Offsets, classes: Bytes, folds: npt.NDArray
         begin, at, stop = end, offsets[row], offsets[row + 1]
         gap = False
         while at < stop:
-            code, at = _decode(data, at)
+            code, at = decode(data, at)
             kind = _class_of(code, classes)
             if kind == _IGNORED:
                 continue
@@ -330,7 +316,7 @@ def _hash_words(data: Bytes, start: int, stop: int, classes: Bytes, folds: npt.N
     inside = False
     running = FNV_OFFSET
     while at < stop:
-        code, at = _decode(data, at)
+        code, at = decode(data, at)
         kind = _class_of(code, classes)
         if kind == _WORD:
             inside = True

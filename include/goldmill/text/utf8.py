@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from goldmill.text.compiled import compiled
+from goldmill.text.compiled import compiled, signed
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -40,13 +40,13 @@ def string_buffers(texts: pa.Array | pa.ChunkedArray, name: str) -> tuple[Bytes,
 @compiled
 def decode(data: Bytes, at: int) -> tuple[int, int]:
     """Code point at a byte position and the position behind it; Arrow strings are well-formed UTF-8."""
-    first = int(data[at])
+    first = signed(data[at])
     if first < 0x80:
         return first, at + 1
     if first < 0xE0:
-        return (first & 0x1F) << 6 | int(data[at + 1]) & 0x3F, at + 2
-    second = int(data[at + 1]) & 0x3F
-    third = int(data[at + 2]) & 0x3F
+        return (first & 0x1F) << 6 | signed(data[at + 1]) & 0x3F, at + 2
+    second = signed(data[at + 1]) & 0x3F
+    third = signed(data[at + 2]) & 0x3F
     if first < 0xF0:
         return (first & 0x0F) << 12 | second << 6 | third, at + 3
-    return (first & 0x07) << 18 | second << 12 | third << 6 | int(data[at + 3]) & 0x3F, at + 4
+    return (first & 0x07) << 18 | second << 12 | third << 6 | signed(data[at + 3]) & 0x3F, at + 4
