@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goldmill.errors import GoldmillError
 from goldmill.gates.result import GateResult, assert_gates_passed
-from goldmill.lake.catalog import load_tables, open_catalog
+from goldmill.lake.catalog import open_catalog
 from goldmill.lake.versions import VersionManifest, Versions, version_digest
 from goldmill.ledger import open_ledger
 from goldmill.lineage.events import ParentOfRun, emit_version
@@ -24,17 +25,14 @@ from goldmill.recipe import Recipe, load_recipe
 from goldmill.report import StageReport
 from goldmill.revision import code_revision
 from goldmill.settings import Settings
-from goldmill.spec import StageSpec, manifest_digest
+from goldmill.spec import STAGES, StageSpec, manifest_digest
 from goldmill.storage import delete, exists, list_files, read_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from goldmill.landing.objects import LandedObject
-
 log = logging.getLogger(__name__)
 
-STAGES = ("refine", "deduplicate", "tokenize")
 _PUBLISHED = "published"
 
 
@@ -134,7 +132,7 @@ def claim(
     if not claimed:
         delete(work_uri)
         return None
-    build = build.model_copy(update={"objects": [_as_row(item) for item in claimed]})
+    build = build.model_copy(update={"objects": [asdict(item) for item in claimed]})
     build.write(work_uri)
     _write_specs(settings, build)
     log.info("build %s: %d objects, %.1f MB", build_id, len(claimed), sum(o.size_bytes for o in claimed) / 1e6)
@@ -158,17 +156,6 @@ def _wanted(recipe: Recipe, sources: list[str] | None) -> list[str] | None:
     for source in sources:
         recipe.source(source)  # raises for a source that the recipe does not take
     return sources
-
-
-def _as_row(item: LandedObject) -> dict[str, Any]:
-    return {
-        "uri": item.uri,
-        "object_key": item.object_key,
-        "source": item.source,
-        "data_type": item.data_type,
-        "size_bytes": item.size_bytes,
-        "etag": item.etag,
-    }
 
 
 def _write_specs(settings: Settings, build: Build) -> None:
@@ -236,14 +223,12 @@ def publish(work_uri: str, parent_run: ParentOfRun | None = None) -> str:
     """
     settings, build = Settings.load(), Build.read(work_uri)
     places, recipe = settings.places, build.recipe
-    catalog = open_catalog(settings.catalog)
     known = versions(settings, recipe.corpus)
     done = _published(known, build, work_uri)
     if done is not None:
         return done
     reports = {s: StageReport.read(f"{places.stage_uri(build.build_id, s)}/report.json") for s in STAGES}
     gates = {s: GateResult.read(f"{places.stage_uri(build.build_id, s)}/gate.json") for s in STAGES}
-    tables = load_tables(catalog, recipe.corpus)
     assert_gates_passed(gates.values(), build.build_id, known.heads(build.branch))
     parent = None if build.rebuild else known.current()
     digest = version_digest(
@@ -283,7 +268,7 @@ def publish(work_uri: str, parent_run: ParentOfRun | None = None) -> str:
     emit_version(
         manifest,
         known.manifest_uri(published),
-        {table.name: iceberg.location() for table, iceberg in tables.items()},
+        known.locations(),
         settings.lineage.namespace,
         _events_path(settings, build, "publish"),
         parent_run,

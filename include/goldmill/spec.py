@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -15,6 +15,8 @@ from goldmill.storage import read_text, write_text
 from goldmill.validation import explain
 
 Stage = Literal["refine", "deduplicate", "tokenize"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""The stages of a build, in their order."""
 
 # What the hash is made of. Left out is what names a build or a place, or sets the pace: two specs that differ in
 # these only ask for the same rows. The manifest counts by its content and not by its address.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Corpus:
         """The spec of one stage of a build."""
         work = self.directory / "work" / build_id
         work.mkdir(parents=True, exist_ok=True)
-        rows = [{k: getattr(o, k) for k in o.__dataclass_fields__} for o in objects]
+        rows = [asdict(item) for item in objects]
         manifest = work / "objects.jsonl"
         manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return StageSpec(

@@ -14,13 +14,13 @@ from rich.table import Table
 
 from goldmill.gates.result import GateResult
 from goldmill.report import StageReport
+from goldmill.spec import STAGES
 from goldmill.storage import exists, write_text
 
 if TYPE_CHECKING:
     from goldmill.lake.versions import VersionManifest
     from goldmill.settings import Settings
 
-STAGES = ("refine", "deduplicate", "tokenize")
 _LOG_RECORDS = 400
 _REASONS = 6
 _REASON_LENGTH = 2000

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from goldmill.errors import GoldmillError
+from goldmill.spec import STAGES
 from goldmill.storage import read_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# In the order in which they judge; the last one has seen the branch as it is published.
-GATED_STAGES = ("refine", "deduplicate", "tokenize")
+# Every stage has a gate; the last one has seen the branch as it is published.
+GATED_STAGES = STAGES
 
 
 class GateFailed(GoldmillError):

@@ -25,12 +25,15 @@ def open_catalog(settings: CatalogSettings) -> Catalog:
     return load_catalog(settings.name, type=settings.type, **settings.properties)
 
 
+def load_table(catalog: Catalog, corpus: str, table: Table) -> IcebergTable | None:
+    """One table of a corpus, None before the first build."""
+    try:
+        return catalog.load_table((corpus, table.name))
+    except NoSuchTableError:
+        return None
+
+
 def load_tables(catalog: Catalog, corpus: str) -> dict[Table, IcebergTable]:
     """The tables of a corpus that exist, in the order of their definition; none before the first build."""
-    found: dict[Table, IcebergTable] = {}
-    for table in CORPUS_TABLES:
-        try:
-            found[table] = catalog.load_table((corpus, table.name))
-        except NoSuchTableError:
-            continue
-    return found
+    found = {table: load_table(catalog, corpus, table) for table in CORPUS_TABLES}
+    return {table: iceberg for table, iceberg in found.items() if iceberg is not None}

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from goldmill.errors import GoldmillError
-from goldmill.lake.tables import CORPUS_TABLES, Table
+from goldmill.lake.tables import CORPUS_TABLES, MAIN, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyspark.sql import DataFrame, SparkSession
 
-MAIN = "main"
 # Keys in the snapshot summary. Spark adds the prefix `snapshot-property.` to write options.
 COMMIT_KEY = "goldmill.commit"
 BUILD_KEY = "goldmill.build"
@@ -178,11 +177,6 @@ class Lake:
                 append.commit()
             iceberg.refresh()
             iceberg.manageSnapshots().replaceBranch(branch, onto).removeBranch(onto).commit()
-
-    def drop_branch(self, branch: str) -> None:
-        """Remove ``branch`` from every table that has it."""
-        for table in CORPUS_TABLES:
-            self.spark.sql(f"ALTER TABLE {self.name(table)} DROP BRANCH IF EXISTS `{branch}`")
 
     def _own_summaries(self, table: Table, branch: str, build_id: str) -> list[dict[str, str]]:
         return [dict(s.summary()) for s in self._own_snapshots(self._iceberg(table), branch, build_id)]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAIN = "main"
+"""The branch that readers see."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -17,8 +17,8 @@ from pyiceberg.expressions import BooleanExpression, EqualTo, Or
 from pyiceberg.table.snapshots import ancestors_of
 
 from goldmill.errors import GoldmillError
-from goldmill.lake.catalog import load_tables
-from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES
+from goldmill.lake.catalog import load_table, load_tables
+from goldmill.lake.tables import DOCUMENTS, MAIN, REMOVALS, SEQUENCES
 from goldmill.storage import read_text, write_text
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table as IcebergTable
-
-MAIN = "main"
 
 
 class UnknownVersion(GoldmillError):
@@ -78,7 +76,7 @@ class Versions:
 
     def tags(self) -> list[str]:
         """The versions that exist, oldest first."""
-        sequences = load_tables(self._catalog, self._corpus).get(SEQUENCES)
+        sequences = load_table(self._catalog, self._corpus, SEQUENCES)
         if sequences is None:
             return []
         tags = [
@@ -90,7 +88,7 @@ class Versions:
 
     def current(self) -> str | None:
         """The version that ``main`` is at, or None before the first one."""
-        sequences = load_tables(self._catalog, self._corpus).get(SEQUENCES)
+        sequences = load_table(self._catalog, self._corpus, SEQUENCES)
         if sequences is None or MAIN not in sequences.refs():
             return None
         head = sequences.refs()[MAIN].snapshot_id
@@ -105,9 +103,10 @@ class Versions:
         Raises:
             UnknownVersion: names the versions that exist.
         """
-        if version not in self.tags():
-            known = ", ".join(self.tags()) or "none yet"
-            raise UnknownVersion(f"corpus {self._corpus!r} has no version {version!r}; there are: {known}")
+        known = self.tags()
+        if version not in known:
+            listed = ", ".join(known) or "none yet"
+            raise UnknownVersion(f"corpus {self._corpus!r} has no version {version!r}; there are: {listed}")
         return VersionManifest.model_validate_json(read_text(self.manifest_uri(version)))
 
     def publish(self, manifest: VersionManifest, branch: str) -> str:
@@ -159,6 +158,10 @@ class Versions:
         """Snapshot id at the head of ``branch`` by table, for the tables that have it."""
         tables = load_tables(self._catalog, self._corpus)
         return {t.name: i.refs()[branch].snapshot_id for t, i in tables.items() if branch in i.refs()}
+
+    def locations(self) -> dict[str, str]:
+        """Where each table lies, by name."""
+        return {t.name: i.location() for t, i in load_tables(self._catalog, self._corpus).items()}
 
     def drop_branch(self, branch: str) -> None:
         """Remove a build's branch from every table that has it."""

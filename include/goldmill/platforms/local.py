@@ -59,6 +59,7 @@ class LocalPlatform:
             env_vars=self._environment(),
             master=spark.master,
             jars_dir=spark.jars_dir,
+            java_home=spark.java_home,
             openlineage_inject_parent_job_info=True,
             **arguments,
         )
@@ -98,10 +99,11 @@ class LocalPlatform:
 class LocalSparkOperator(SparkSubmitOperator):
     """``spark-submit`` on this machine, without a connection in Airflow: the settings say all there is to say."""
 
-    def __init__(self, *, master: str, jars_dir: str, **kwargs: Any) -> None:
+    def __init__(self, *, master: str, jars_dir: str, java_home: str | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._master = master
         self._jars_dir = jars_dir
+        self._java_home = java_home
 
     def _get_hook(self) -> SparkSubmitHook:
         hook = super()._get_hook()
@@ -122,7 +124,11 @@ class LocalSparkOperator(SparkSubmitOperator):
                 f"setting spark.python_executable is {environment['PYSPARK_PYTHON']}: its environment has no pyspark; "
                 "run `make setup`, or name the Python of an environment made from spark_jobs/requirements.txt"
             )
-        self.env_vars = {**environment, "JAVA_HOME": str(find_java().home), "SPARK_HOME": str(spark_home)}
+        self.env_vars = {
+            **environment,
+            "JAVA_HOME": self._java_home or str(find_java().home),
+            "SPARK_HOME": str(spark_home),
+        }
         super().execute(context)
 
 

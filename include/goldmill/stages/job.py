@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 from pyspark.sql import SparkSession
@@ -89,7 +89,8 @@ class StageContext:
         """
         frame.write.mode("overwrite").partitionBy(*partition_by).parquet(self.staged_uri(name))
         # Read with the schema that was written: partition values would otherwise be guessed, empty results fail.
-        return self._read(name, frame)
+        self._staged[name] = self.spark.read.schema(frame.schema).parquet(self.staged_uri(name))
+        return self._staged[name]
 
     def staged(self, name: str) -> DataFrame:
         """An intermediate result that is complete."""
@@ -97,40 +98,52 @@ class StageContext:
             self._staged[name] = self.spark.read.parquet(self.staged_uri(name))
         return self._staged[name]
 
-    def _read(self, name: str, frame: DataFrame) -> DataFrame:
-        self._staged[name] = self.spark.read.schema(frame.schema).parquet(self.staged_uri(name))
-        return self._staged[name]
-
     def empty(self, table: Table) -> DataFrame:
         """No rows, with the columns of ``table``."""
         return self.spark.createDataFrame([], table.ddl)
 
 
-class Progress:
-    """Documents and bytes done so far, written once a second to ``progress.json`` next to the report."""
+class _Repeated:
+    """Calls :meth:`tick` from a thread of its own while the ``with`` block runs."""
 
-    def __init__(self, spark: SparkSession, spec: StageSpec) -> None:
-        self.documents = spark.sparkContext.accumulator(0)
-        self.bytes = spark.sparkContext.accumulator(0)
-        self.step = "start"
-        self._spec = spec
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._write_until_done, daemon=True)
+        self._thread = threading.Thread(target=self._tick_until_done, daemon=True)
 
-    def __enter__(self) -> Progress:
+    def tick(self) -> None:
+        """What is repeated."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
-        self._write()
 
-    def _write_until_done(self) -> None:
-        while not self._done.wait(_PROGRESS_SECONDS):
-            self._write()
+    def _tick_until_done(self) -> None:
+        while not self._done.wait(self._seconds):
+            self.tick()
 
-    def _write(self) -> None:
+
+class Progress(_Repeated):
+    """Documents and bytes done so far, written once a second to ``progress.json`` next to the report."""
+
+    def __init__(self, spark: SparkSession, spec: StageSpec) -> None:
+        super().__init__(_PROGRESS_SECONDS)
+        self.documents = spark.sparkContext.accumulator(0)
+        self.bytes = spark.sparkContext.accumulator(0)
+        self.step = "start"
+        self._spec = spec
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self.tick()
+
+    def tick(self) -> None:
+        """Write how far the stage is."""
         document = {
             "stage": self._spec.stage,
             "step": self.step,
@@ -145,34 +158,25 @@ class Progress:
             log.warning("progress not written to %s: %s", self._spec.progress_uri, error)
 
 
-class PeakMemory:
+class PeakMemory(_Repeated):
     """Largest sum of the resident memory of all processes of the job: the driver, the JVM, the Python workers."""
 
     def __init__(self) -> None:
+        super().__init__(_RSS_SECONDS)
         self.peak_bytes = 0
         # In client mode the JVM of spark-submit is the parent of this process, and the workers are its children.
         parent = psutil.Process(os.getppid())
         self._root = parent if "java" in parent.name() else psutil.Process()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample_until_done, daemon=True)
 
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample_until_done(self) -> None:
-        while not self._done.wait(_RSS_SECONDS):
-            total = 0
-            for process in [self._root, *self._root.children(recursive=True)]:
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.peak_bytes = max(self.peak_bytes, total)
+    def tick(self) -> None:
+        """Take one sample."""
+        total = 0
+        for process in [self._root, *self._root.children(recursive=True)]:
+            try:
+                total += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        self.peak_bytes = max(self.peak_bytes, total)
 
 
 def execute(spark: SparkSession, spec: StageSpec, stage: Callable[[StageContext], None]) -> StageReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -85,7 +86,7 @@ def balance(objects: Iterable[LandedObject], partitions: int) -> list[list[Lande
 
 
 def _as_rows(group: list[LandedObject]) -> list[tuple[Any, ...]]:
-    return [(o.uri, o.object_key, o.source, o.data_type, o.size_bytes, o.etag) for o in group]
+    return [astuple(item) for item in group]
 
 
 def _refiner(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from goldmill.stages.job import StageContext
     from goldmill.stages.tokenizer import TokenizerFile
 
-_TOKENS = "document_id string, split string, shard int, token_count int, token_ids array<int>"
+_TOKENS = "document_id string, split string, shard int, token_ids array<int>"
 _SEQUENCES = ", ".join(column.ddl for column in SEQUENCES.columns if column.name != "build_id")
 
 
@@ -56,7 +56,7 @@ def tokenize_corpus(context: StageContext) -> None:
     context.step("exports")
     if not context.is_staged("exports"):
         shards_found = [(row["split"], row["shard"]) for row in sequences.select("split", "shard").distinct().collect()]
-        tasks = context.spark.createDataFrame(sorted(shards_found) or [], "split string, shard int")
+        tasks = context.spark.createDataFrame(sorted(shards_found), "split string, shard int")
         context.stage(
             "exports",
             tasks.repartition(max(1, len(shards_found))).mapInArrow(
@@ -76,10 +76,9 @@ def _encoder(
         for batch in batches:
             ids, texts = batch["document_id"], batch["text"]
             token_ids = encode(texts, encoder)
-            splits = split_of(ids, seed, fraction)
             yield pa.RecordBatch.from_arrays(
-                [ids, splits, shard_of(ids, seed, shards), token_ids.value_lengths(), token_ids],
-                names=["document_id", "split", "shard", "token_count", "token_ids"],
+                [ids, split_of(ids, seed, fraction), shard_of(ids, seed, shards), token_ids],
+                names=["document_id", "split", "shard", "token_ids"],
             )
             count(batch.num_rows, texts.nbytes)
 

@@ -9,13 +9,13 @@ import pytest
 
 from goldmill import settings as settings_module
 from goldmill.arrivals import record_unknown_objects, unknown_objects
-from goldmill.build import STAGES, Build, BuildError, abandon, build_id_of, claim, release_dead_builds, take_turn
+from goldmill.build import Build, BuildError, abandon, build_id_of, claim, release_dead_builds, take_turn
 from goldmill.landing.objects import land_file
 from goldmill.ledger import open_ledger
 from goldmill.ledger.protocol import State
 from goldmill.recipe import RecipeError
 from goldmill.settings import Settings
-from goldmill.spec import StageSpec
+from goldmill.spec import STAGES, StageSpec
 
 
 @pytest.fixture
