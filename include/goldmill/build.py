@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from goldmill.errors import GoldmillError
+from goldmill.evaluation_sets import digests
 from goldmill.gates.result import GateResult, assert_gates_passed
 from goldmill.lake.catalog import open_catalog
 from goldmill.lake.versions import VersionManifest, Versions, version_digest
@@ -106,10 +107,12 @@ def claim(
         RecipeError: the recipe is missing or wrong; nothing was claimed.
         UnknownVersion: there is no version ``rebuild_from``; nothing was claimed.
         BuildError: the recipe's tokenizer file is not there; nothing was claimed.
+        EvaluationSetError: an evaluation set of the recipe is not there; nothing was claimed.
     """
     settings = Settings.load()
     recipe = load_recipe(recipe_name)
     _check_tokenizer(recipe)
+    evaluation_sets = digests(recipe.decontaminate)
     ledger = open_ledger(settings)
     build_id = build_id_of(run)
     work_uri = settings.places.build_uri(build_id)
@@ -134,7 +137,7 @@ def claim(
         return None
     build = build.model_copy(update={"objects": [asdict(item) for item in claimed]})
     build.write(work_uri)
-    _write_specs(settings, build)
+    _write_specs(settings, build, evaluation_sets)
     log.info("build %s: %d objects, %.1f MB", build_id, len(claimed), sum(o.size_bytes for o in claimed) / 1e6)
     return work_uri
 
@@ -158,7 +161,7 @@ def _wanted(recipe: Recipe, sources: list[str] | None) -> list[str] | None:
     return sources
 
 
-def _write_specs(settings: Settings, build: Build) -> None:
+def _write_specs(settings: Settings, build: Build, evaluation_sets: dict[str, str]) -> None:
     places, recipe = settings.places, build.recipe
     manifest_uri = f"{places.build_uri(build.build_id)}/objects.jsonl"
     write_text(manifest_uri, "".join(json.dumps(row, sort_keys=True) + "\n" for row in build.objects))
@@ -173,6 +176,7 @@ def _write_specs(settings: Settings, build: Build) -> None:
             landing_uri=places.landing_uri,
             manifest_uri=manifest_uri,
             manifest_digest=manifest_digest(build.objects),
+            evaluation_sets=evaluation_sets,
             input_bytes=sum(row["size_bytes"] for row in build.objects),
             work_uri=places.stage_uri(build.build_id, stage),
             tokenizers_uri=places.tokenizers_uri(recipe.corpus),

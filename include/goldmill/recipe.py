@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from goldmill.errors import GoldmillError
 from goldmill.rules.code import CodeRules
+from goldmill.rules.decontamination import DecontaminationRules
 from goldmill.rules.deduplication import DeduplicationRules
 from goldmill.rules.gates import GateRules
 from goldmill.rules.language import LanguageRules
@@ -111,6 +112,9 @@ class Recipe(BaseModel):
     toxicity: ToxicityRules = Field(default_factory=ToxicityRules, description="Toxic prose and code.")
     pii: PiiRules = Field(default_factory=PiiRules, description="Personal data.")
     secrets: SecretRules = Field(default_factory=SecretRules, description="Keys and passwords.")
+    decontaminate: DecontaminationRules = Field(
+        default_factory=DecontaminationRules, description="Evaluation sets that the corpus must not hold."
+    )
     deduplicate: DeduplicationRules = Field(default_factory=DeduplicationRules, description="Duplicates.")
     tokenizer: TokenizerRules = Field(default_factory=TokenizerRules, description="The tokenizer.")
     packing: PackingRules = Field(default_factory=PackingRules, description="Sequences, splits and shards.")
@@ -161,7 +165,7 @@ class Recipe(BaseModel):
 def load_recipe(name_or_uri: str = DEFAULT_RECIPE) -> Recipe:
     """Load a recipe by the name of a bundled one, or from a path or URI of a YAML file.
 
-    A relative ``tokenizer.path`` in a file is relative to that file.
+    A relative ``tokenizer.path``, or path of an evaluation set, in a file is relative to that file.
 
     Raises:
         RecipeError: names the file, the field with its full path, its value and the remedy.
@@ -181,12 +185,22 @@ def load_recipe(name_or_uri: str = DEFAULT_RECIPE) -> Recipe:
             f"recipe {uri}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from error
     recipe = parse_recipe(text, f"recipe {uri}")
-    path = recipe.tokenizer.path
-    if path is None or "://" in path or Path(path).is_absolute():
-        return recipe
+    sets = {
+        name: one.model_copy(update={"path": _beside(uri, one.path)}) for name, one in recipe.decontaminate.sets.items()
+    }
+    update: dict[str, Any] = {"decontaminate": recipe.decontaminate.model_copy(update={"sets": sets})}
+    if recipe.tokenizer.path is not None:
+        path = _beside(uri, recipe.tokenizer.path)
+        update["tokenizer"] = recipe.tokenizer.model_copy(update={"path": path})
+    return recipe.model_copy(update=update)
+
+
+def _beside(uri: str, path: str) -> str:
+    """A path as the file at ``uri`` means it."""
+    if "://" in path or Path(path).is_absolute():
+        return path
     beside = f"{uri.rpartition('/')[0] or '.'}/{path}"
-    beside = beside if "://" in beside else str(Path(beside).absolute())
-    return recipe.model_copy(update={"tokenizer": recipe.tokenizer.model_copy(update={"path": beside})})
+    return beside if "://" in beside else str(Path(beside).absolute())
 
 
 def parse_recipe(text: str, origin: str = "recipe") -> Recipe:

@@ -20,7 +20,9 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 # What the hash is made of. Left out is what names a build or a place, or sets the pace: two specs that differ in
 # these only ask for the same rows. The manifest counts by its content and not by its address.
-_DECIDES_OUTPUT = ("stage", "recipe", "manifest_digest", "parent_version", "rebuild", "code_revision")
+_DECIDES_OUTPUT = (
+    "stage", "recipe", "manifest_digest", "evaluation_sets", "parent_version", "rebuild", "code_revision"
+)  # fmt: skip
 
 
 class SpecError(GoldmillError):
@@ -43,6 +45,9 @@ class StageSpec(BaseModel):
     landing_uri: str = Field(description="The landing area, as lineage names the input.")
     manifest_uri: str = Field(description="The objects that the build has claimed, JSON Lines.")
     manifest_digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 over that list.")
+    evaluation_sets: dict[str, str] = Field(
+        default_factory=dict, description="SHA-256 over the file of each evaluation set of the recipe, by name."
+    )
     input_bytes: int = Field(ge=0, description="Size of the claimed objects, for the progress display.")
     parent_version: str | None = Field(default=None, description="Version on top of which the build publishes.")
     rebuild: bool = Field(default=False, description="Whether the build replaces what the corpus holds.")

@@ -7,9 +7,11 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from builds import STAGES, Corpus
 
+from goldmill.evaluation_sets import digests
 from goldmill.lake.spark import BranchMoved, Lake
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES, SIGNATURES
 from goldmill.stages.job import StageContext
@@ -276,6 +278,47 @@ def test_bad_objects_are_accounted_for_and_the_batch_goes_on(corpus: Corpus) -> 
         if row["disposition"] == "quarantined":
             assert row["object_key"] in row["detail"], "the error must name the object"
     assert "s/good.txt" in corpus.texts("b1")
+
+
+def test_documents_that_hold_an_evaluation_item_are_removed_or_named(corpus: Corpus) -> None:
+    """By the recipe's action for the set; the item is named either way, and counted for the gate."""
+    question, passage = prose(91, words=20), prose(92, words=40)
+    sets = corpus.directory / "sets"
+    sets.mkdir()
+    (sets / "quiz.jsonl").write_text(json.dumps({"id": "q1", "question": question}) + "\n")
+    (sets / "passages.txt").write_text(passage + "\n")
+    corpus.land(
+        {
+            "s/leak.txt": f"{prose(93)} {question} {prose(94)}",
+            "s/code.py": f'{prose(95)}\n"""{" ".join(question.split()[:13])}"""',
+            "s/quoted.txt": f"{prose(96)} {passage}",
+            "s/clean.txt": f"{prose(97)} {' '.join(question.split()[:12])}",
+        }
+    )
+    recipe = corpus.recipe(
+        decontaminate={
+            "sets": {
+                "quiz": {"path": str(sets / "quiz.jsonl"), "id_field": "id"},
+                "passages": {"path": str(sets / "passages.txt"), "action": "keep"},
+            }
+        }
+    )
+
+    spec = corpus.spec("b1", "refine", corpus.claim(), recipe, evaluation_sets=digests(recipe.decontaminate))
+    report = corpus.run(spec)
+
+    removed = removals(corpus, "b1", "refine")
+    assert {key: row["rule"] for key, row in removed.items()} == dict.fromkeys(
+        ("s/leak.txt", "s/code.py"), "decontamination:quiz"
+    )
+    assert removed["s/leak.txt"]["score"] == 1.0
+    assert removed["s/code.py"]["detail"] == "evaluation item quiz/q1: 1 n-grams shared"
+    kept = {row["object_key"]: row["evaluation_item"] for row in corpus.rows(DOCUMENTS, "b1")}
+    assert kept == {"s/quoted.txt": "passages/line:1", "s/clean.txt": None}
+    assert report.metrics["evaluation_sets"] == spec.evaluation_sets
+    (row,) = (row for row in pq.read_table(f"{spec.audit_uri}/metrics.parquet").to_pylist() if row["source"] == "s")
+    assert row["contaminated_share"] == 0.75
+    assert pq.read_table(f"{spec.audit_uri}/sample.parquet")["residual_evaluation_ngrams"].to_pylist() == [0, 0]
 
 
 def test_sequences_have_every_token_once_and_no_document_in_both_splits(corpus: Corpus) -> None:

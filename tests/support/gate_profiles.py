@@ -23,10 +23,10 @@ def _source(name: str, **more: Any) -> dict[str, Any]:
 
 GOOD_METRICS: dict[str, Rows] = {
     "refine": [
-        _source("books", duplicate_document_ids=0, null_texts=0),
+        _source("books", duplicate_document_ids=0, null_texts=0, contaminated_share=0.0),
         # Nothing was kept of this source, so nothing is known of its documents.
-        _source("web", rows_out=0, removed=10, quarantined=0),
-        _source("*", rows_in=20, duplicate_document_ids=0, null_texts=0),
+        _source("web", rows_out=0, removed=10, quarantined=0, contaminated_share=0.0),
+        _source("*", rows_in=20, duplicate_document_ids=0, null_texts=0, contaminated_share=0.0),
     ],
     "deduplicate": [
         _source(
@@ -71,6 +71,7 @@ def _document(number: int, **more: Any) -> dict[str, Any]:
         "word_count": 200,
         "residual_pii": 0,
         "residual_secrets": 0,
+        "residual_evaluation_ngrams": 0,
         **more,
     }
 

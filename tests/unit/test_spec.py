@@ -38,6 +38,7 @@ class TestSpecHash:
             {"stage": "tokenize"},
             {"recipe": Recipe(name="x", seed=1)},
             {"manifest_digest": "1" * 64},
+            {"evaluation_sets": {"arc": "1" * 64}},
             {"parent_version": "corpus-20261124-00000000"},
             {"rebuild": True},
             {"code_revision": "abd"},
@@ -61,7 +62,9 @@ class TestSpecHash:
         assert make_spec(**change).spec_hash == make_spec().spec_hash
 
     def test_every_field_was_considered(self) -> None:
-        decides = {"stage", "recipe", "manifest_digest", "parent_version", "rebuild", "code_revision"}
+        decides = {
+            "stage", "recipe", "manifest_digest", "evaluation_sets", "parent_version", "rebuild", "code_revision"
+        }  # fmt: skip
         names_or_paces = {
             "build_id", "branch", "catalog", "landing_uri", "manifest_uri", "input_bytes", "work_uri", "tokenizers_uri",
             "exports_uri", "lineage", "partitions",

@@ -102,6 +102,7 @@ def thresholds(recipe: Recipe, sample_rows: int) -> dict[str, Any]:
         "languages_limited": language.enabled and ANY_LANGUAGE not in language.allowed,
         "allowed_languages": list(language.allowed),
         "min_language_score": language.min_score,
+        "evaluation_sets_named": bool(recipe.decontaminate.sets),
         "exact_duplicates_removed": deduplicate.exact,
         "near_duplicates_removed": deduplicate.minhash.enabled,
         "jaccard_threshold": deduplicate.minhash.jaccard_threshold,

@@ -56,6 +56,11 @@ class Lake:
                 # A commit may race another build's: the loser retries on the new metadata.
                 "'commit.retry.num-retries'='20')"
             )
+            # A corpus of an earlier release lacks the columns that came later; all of those may be null.
+            present = set(spark.table(lake.name(table)).columns)
+            for column in table.columns:
+                if column.name not in present:
+                    spark.sql(f"ALTER TABLE {lake.name(table)} ADD COLUMN {column.ddl}")
         return lake
 
     def name(self, table: Table) -> str:

@@ -76,6 +76,12 @@ DOCUMENTS = Table(
         Column("line_count", "bigint", "Lines in `text`."),
         Column("pii_counts", "map<string,int>", "Placeholders put into `text`, by type."),
         Column("toxicity_score", "double", "Score of the toxicity rule, 0 to 1."),
+        Column(
+            "evaluation_item",
+            "string",
+            "`set/item` that it shares n-grams with, where the recipe keeps such documents.",
+            nullable=True,
+        ),
         _BUILD,
     ),
 )

@@ -36,6 +36,7 @@ STAGE_COLUMNS: dict[str, dict[str, dict[str, Derived]]] = {
             "content_hash": Derived(_PAYLOAD, "SHA-256 of the normalised text", masking=True),
             "pii_counts": Derived(_PAYLOAD, "placeholders by type"),
             "toxicity_score": Derived(_PAYLOAD, "toxicity rule"),
+            "evaluation_item": Derived(_PAYLOAD, "n-grams shared with evaluation sets"),
         },
         "removals": {
             "document_id": Derived(_PAYLOAD, "SHA-256 of source, place and text", masking=True),

@@ -28,6 +28,13 @@ class GateRules(BaseModel):
     max_residual_secrets: int = Field(
         default=0, ge=0, description="Secrets that a second scan may still find in a sampled document."
     )
+    max_contaminated_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of the records of a source that may hold an evaluation item, removed or kept; a source "
+        "with more of them is a copy of the evaluation set.",
+    )
     min_text_bytes: int = Field(default=1, ge=1, description="Least UTF-8 bytes of a kept document.")
     max_text_bytes: int = Field(
         default=64 * 2**20, ge=1, description="Most UTF-8 bytes of a kept document; longer ones are not one document."

@@ -19,7 +19,9 @@ from goldmill.lake.digest import multiset_digest
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES, SIGNATURES, Table
 from goldmill.report import StageReport
 from goldmill.rules.deduplication import MinHashConfig
+from goldmill.stages.refine import evaluation_index
 from goldmill.storage import write_bytes
+from goldmill.text.decontamination import decontaminate_documents
 from goldmill.text.minhash import jaccard, signatures
 from goldmill.text.pii import find as find_pii
 from goldmill.text.secrets import find_secrets
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+    from goldmill.spec import StageSpec
     from goldmill.stages.job import StageContext
     from goldmill.text.scrubbing import Span
 
@@ -126,6 +129,7 @@ def _profile_refine(context: StageContext) -> Profile:
         (F.count("*") - F.countDistinct("document_id")).alias("duplicate_document_ids"),
         F.count_if(F.col("text").isNull() | (F.trim("text") == "")).alias("null_texts"),
         F.sum("text_bytes").alias("text_bytes"),
+        F.count("evaluation_item").alias("contaminated"),
     )
     by_source = {row["source"]: row.asDict() for row in totals.collect()}
     sample = _sample(documents, rules.sample_documents).select(
@@ -133,6 +137,7 @@ def _profile_refine(context: StageContext) -> Profile:
     ).toArrow()  # fmt: skip
     texts = sample["text"].combine_chunks()
     sample = sample.drop_columns(["text"])
+    sample = sample.append_column("residual_evaluation_ngrams", _evaluation_ngrams(context.spec, texts))
     sample = sample.append_column("residual_pii", _found(find_pii(texts, context.spec.recipe.pii), len(texts)))
     sample = sample.append_column(
         "residual_secrets", _found(find_secrets(texts, context.spec.recipe.secrets), len(texts))
@@ -142,6 +147,14 @@ def _profile_refine(context: StageContext) -> Profile:
         source: {"duplicate_document_ids": row["duplicate_document_ids"], "null_texts": row["null_texts"]}
         for source, row in by_source.items()
     }
+    metrics = _with_total(metrics, ("duplicate_document_ids", "null_texts"))
+    rows_in = _counts(objects.groupBy("source").agg(F.sum("records_read").alias("n")))
+    contaminated = Counter({source: row["contaminated"] for source, row in by_source.items()})
+    for source, rules_broken in _removals(context, "removed").items():
+        contaminated[source] += sum(n for rule, n in rules_broken.items() if rule.startswith("decontamination:"))
+    for source, rows, held in [*((s, n, contaminated[s]) for s, n in rows_in.items()),
+                               (ALL, rows_in.total(), contaminated.total())]:  # fmt: skip
+        metrics.setdefault(source, {})["contaminated_share"] = held / max(1, rows)
     text_bytes = sum(row["text_bytes"] for row in by_source.values())
     # An object is quarantined when nothing in it could be read; one with some broken records is not.
     broken = (
@@ -154,19 +167,29 @@ def _profile_refine(context: StageContext) -> Profile:
         .orderBy("object_key")
     )  # fmt: skip
     return Profile(
-        rows_in=_counts(objects.groupBy("source").agg(F.sum("records_read").alias("n"))),
+        rows_in=rows_in,
         rows_out=Counter({source: row["rows"] for source, row in by_source.items()}),
         digest=multiset_digest(documents, "document_id", "content_hash", "language", "license"),
-        metrics=_with_total(metrics, ("duplicate_document_ids", "null_texts")),
+        metrics=metrics,
         sample=sample,
         facts={
             "objects": read[2],  # type: ignore[index]
             "bytes_in": read[0] or 0,  # type: ignore[index]
             "bytes_out": text_bytes,
             "kernel_seconds": read[1] or 0.0,  # type: ignore[index]
+            "evaluation_sets": context.spec.evaluation_sets,
             "quarantined_objects": [row.asDict() for row in broken.select("source", "object_key", "error").collect()],
         },
     )
+
+
+def _evaluation_ngrams(spec: StageSpec, texts: pa.Array) -> pa.Array:
+    """N-grams that each text shares with an item whose documents are to be removed."""
+    evaluation = evaluation_index(spec)
+    if evaluation is None:
+        return pa.array(np.zeros(len(texts), np.int32))
+    matches = decontaminate_documents(texts, evaluation, spec.recipe.decontaminate.removing)
+    return matches.field("ngrams").fill_null(0)
 
 
 def _profile_deduplicate(context: StageContext) -> Profile:

@@ -11,16 +11,19 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from goldmill.evaluation_sets import read_sets
 from goldmill.lake.tables import DOCUMENTS, REMOVALS
 from goldmill.landing.objects import LandedObject
 from goldmill.landing.readers import Fault, Record, read_records
 from goldmill.storage import read_text
+from goldmill.text.decontamination import EvaluationIndex, Item, build_index
 from goldmill.text.refine import OUTCOMES, refine_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from goldmill.recipe import Recipe
+    from goldmill.spec import StageSpec
     from goldmill.stages.job import StageContext
 
 # What is refined at once: enough rows to make the columnar kernels worth while, few enough bytes to hold in memory.
@@ -52,7 +55,9 @@ def refine_documents(context: StageContext) -> None:
         )
         context.stage(
             "outcomes",
-            objects.mapInArrow(_refiner(spec.recipe, context.count), from_arrow_schema(_STAGED)),
+            objects.mapInArrow(
+                _refiner(spec.recipe, evaluation_index(spec), context.count), from_arrow_schema(_STAGED)
+            ),
             partition_by=("outcome",),
         )
     outcomes = context.staged("outcomes").withColumn("build_id", F.lit(spec.build_id))
@@ -62,6 +67,19 @@ def refine_documents(context: StageContext) -> None:
         {"stage": F.lit("refine"), "matched_document_id": F.lit(None).cast("string")}
     )
     lake.append_once(removals, REMOVALS, spec.branch, spec.build_id, context.commit)
+
+
+def evaluation_index(spec: StageSpec) -> EvaluationIndex | None:
+    """The items of the recipe's evaluation sets, None where it names none. A large one Spark broadcasts by itself.
+
+    Raises:
+        EvaluationSetError: a set is missing, cannot be read, or has changed since the objects were claimed.
+    """
+    rules = spec.recipe.decontaminate
+    if not rules.sets:
+        return None
+    sets = read_sets(rules, spec.evaluation_sets)
+    return build_index(((name, [Item(*item) for item in items]) for name, items in sets), rules)
 
 
 def read_manifest(uri: str) -> list[LandedObject]:
@@ -90,23 +108,25 @@ def _as_rows(group: list[LandedObject]) -> list[tuple[Any, ...]]:
 
 
 def _refiner(
-    recipe: Recipe, count: Callable[[int, int], None]
+    recipe: Recipe, evaluation: EvaluationIndex | None, count: Callable[[int, int], None]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
-                yield from _refine_object(LandedObject(**row), recipe, count)
+                yield from _refine_object(LandedObject(**row), recipe, evaluation, count)
 
     return run
 
 
-def _refine_object(item: LandedObject, recipe: Recipe, count: Callable[[int, int], None]) -> Iterator[pa.RecordBatch]:
+def _refine_object(
+    item: LandedObject, recipe: Recipe, evaluation: EvaluationIndex | None, count: Callable[[int, int], None]
+) -> Iterator[pa.RecordBatch]:
     records_read = 0
     kernel_seconds = 0.0
     for chunk in _chunks(read_records(item, recipe.read)):
         records_read += len(chunk)
         started = time.perf_counter()
-        outcome = refine_records(chunk, item.source, item.object_key, recipe)
+        outcome = refine_records(chunk, item.source, item.object_key, recipe, evaluation)
         kernel_seconds += time.perf_counter() - started
         yield from _as_batches(outcome, item.source)
         count(len(chunk), sum(_size(record) for record in chunk))

@@ -19,6 +19,7 @@ from goldmill.landing.readers import Fault, Record
 from goldmill.text.code import judge_code, programming_language
 from goldmill.text.counters import count_texts
 from goldmill.text.decode import DecodeError, decode
+from goldmill.text.decontamination import decontaminate_documents
 from goldmill.text.extract import drop_front_matter, extract_main_texts
 from goldmill.text.language import identify, judge_language
 from goldmill.text.licenses import detect_licenses
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from goldmill.recipe import Recipe
+    from goldmill.text.decontamination import EvaluationIndex
 
 PROSE, CODE = "prose", "code"
 DOCUMENT, REMOVAL = "document", "removal"
@@ -53,6 +55,7 @@ _DOCUMENT = [
     pa.field("line_count", pa.int64()),
     pa.field("pii_counts", pa.map_(pa.string(), pa.int32())),
     pa.field("toxicity_score", pa.float64()),
+    pa.field("evaluation_item", pa.string()),
 ]
 _REMOVAL = [
     pa.field("disposition", pa.string()),
@@ -94,8 +97,8 @@ class _Batch:
         else:
             self.table = self.table.append_column(name, values)
 
-    def judge(self, verdicts: Verdicts) -> None:
-        """Take out what a rule broke."""
+    def judge(self, verdicts: Verdicts, detail: pa.Array | None = None) -> None:
+        """Take out what a rule broke; ``detail`` says more about it, one text a document."""
         passed = verdicts.passed
         if pc.all(passed).as_py() is not False:
             return
@@ -112,13 +115,19 @@ class _Batch:
                 verdicts.rule.filter(out),
                 verdicts.score.filter(out),
                 verdicts.threshold.filter(out),
-                pa.nulls(count, pa.string()),
+                pa.nulls(count, pa.string()) if detail is None else detail.filter(out),
             )
         )
         self.table = self.table.filter(passed)
 
 
-def refine_records(records: Sequence[Record | Fault], source: str, object_key: str, recipe: Recipe) -> pa.Table:
+def refine_records(
+    records: Sequence[Record | Fault],
+    source: str,
+    object_key: str,
+    recipe: Recipe,
+    evaluation: EvaluationIndex | None = None,
+) -> pa.Table:
     """Mill one chunk of records of one object.
 
     Args:
@@ -126,6 +135,7 @@ def refine_records(records: Sequence[Record | Fault], source: str, object_key: s
         source: name of the source.
         object_key: path of the object below the landing root.
         recipe: the rules.
+        evaluation: items of the recipe's evaluation sets; None where it names none.
 
     Returns:
         Table of :data:`OUTCOMES`, as many rows as ``records``.
@@ -135,7 +145,7 @@ def refine_records(records: Sequence[Record | Fault], source: str, object_key: s
     if len(batch):
         _extract(batch)
         _sample(batch, recipe.seed)
-        parts = [_refine_kind(_only(batch, kind), kind, recipe) for kind in (PROSE, CODE)]
+        parts = [_refine_kind(_only(batch, kind), kind, recipe, evaluation) for kind in (PROSE, CODE)]
         documents = pa.concat_tables([_documents(part, recipe) for part in parts])
         removals = [*batch.left, *(left for part in parts for left in part.left)]
     else:
@@ -221,7 +231,7 @@ def _only(batch: _Batch, kind: str) -> _Batch:
     return _Batch(batch.origin, batch.table.filter(pc.equal(batch.table["kind"], kind)))
 
 
-def _refine_kind(batch: _Batch, kind: str, recipe: Recipe) -> _Batch:
+def _refine_kind(batch: _Batch, kind: str, recipe: Recipe, evaluation: EvaluationIndex | None) -> _Batch:
     if kind == PROSE:
         languages, scores = identify(batch.column("text"), recipe.language.max_sample_bytes)
         batch.put("language", languages)
@@ -235,7 +245,29 @@ def _refine_kind(batch: _Batch, kind: str, recipe: Recipe) -> _Batch:
     scores, verdicts = judge_toxicity(batch.column("text"), recipe.toxicity)
     batch.put("toxicity_score", scores)
     batch.judge(verdicts)
+    _decontaminate(batch, recipe, evaluation)
     return batch
+
+
+def _decontaminate(batch: _Batch, recipe: Recipe, evaluation: EvaluationIndex | None) -> None:
+    """Take out what holds an item of a set that is to be removed; name the item where it is to be kept."""
+    rules = recipe.decontaminate
+    if evaluation is None:
+        batch.put("evaluation_item", pa.nulls(len(batch), pa.string()))
+        return
+    matches = decontaminate_documents(batch.column("text"), evaluation, rules.removing)
+    rule = pc.binary_join_element_wise("decontamination", matches.field("set"), ":")
+    threshold = pa.array([rules.min_item_share] * len(batch), pa.float64())
+    shared = matches.field("ngrams").cast(pa.string())
+    detail = pc.binary_join_element_wise("evaluation item ", _item_of(matches), ": ", shared, " n-grams shared", "")
+    batch.judge(Verdicts(rule, matches.field("share"), threshold), detail)
+    tolerated = frozenset(rules.sets) - rules.removing
+    batch.put("evaluation_item", _item_of(decontaminate_documents(batch.column("text"), evaluation, tolerated)))
+
+
+def _item_of(matches: pa.StructArray) -> pa.Array:
+    """``set/item``, null where there is no match."""
+    return pc.binary_join_element_wise(matches.field("set"), matches.field("item"), "/")
 
 
 def _judge_prose(batch: _Batch, recipe: Recipe) -> None:
@@ -288,6 +320,7 @@ def _documents(batch: _Batch, recipe: Recipe) -> pa.Table:
         "line_count": counters["lines"],
         "pii_counts": _add_counts(personal.counts, secrets.counts),
         "toxicity_score": batch.column("toxicity_score"),
+        "evaluation_item": batch.column("evaluation_item"),
         **{field.name: pa.nulls(count, field.type) for field in _REMOVAL},
     }
     return pa.table(columns, schema=OUTCOMES)

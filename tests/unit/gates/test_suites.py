@@ -100,6 +100,20 @@ CASES: list[tuple[str, Spoil, str, str, dict[str, Any] | None]] = [
         {"source": "web", "failure_budget": 0.2, "quarantined_share": 0.25},
     ),
     ("refine", source(1, quarantined_share=None), "failure_budget_is_kept", "1 of 2 rows", None),
+    (
+        "refine",
+        source(0, contaminated_share=0.2),
+        "contamination_is_rare",
+        "1 of 2 rows",
+        {"source": "books", "contaminated_share": 0.2},
+    ),
+    (
+        "refine",
+        sampled([6], residual_evaluation_ngrams=3),
+        "no_evaluation_item_is_left",
+        "1 of 10 rows",
+        {"document_id": ID[6], "source": "books", "residual_evaluation_ngrams": 3},
+    ),
     ("refine", without_sampled("residual_pii"), "sample_is_complete", "no column residual_pii", None),
     (
         "refine",
@@ -302,7 +316,7 @@ def test_every_expectation_has_a_case_in_which_it_fails(recipe: Recipe) -> None:
         for table in suite.tables.values()
         for one in table.expectations
     }
-    assert len(named) == 48
+    assert len(named) == 50
     assert {(stage, name) for stage, _, name, _, _ in CASES} == named
 
 
@@ -321,7 +335,10 @@ def test_rules_that_are_off_are_not_judged(tmp_path: Path) -> None:
     )
     refined = judge("refine", recipe, tmp_path, sampled([0, 2, 4], language="fr", language_score=0.1))
     assert refined.passed
-    assert not {"language_is_named", "language_is_allowed", "language_is_certain"} & names(refined.expectations)
+    assert not {
+        "language_is_named", "language_is_allowed", "language_is_certain", "contamination_is_rare",
+        "no_evaluation_item_is_left",
+    } & names(refined.expectations)  # fmt: skip
     alike = judge("deduplicate", recipe, tmp_path, sampled([0, 1, 2, 3], nearest_jaccard=1.0))
     assert alike.passed
     assert not {"no_exact_duplicate_is_left", "near_duplicates_are_rare"} & names(alike.expectations)
