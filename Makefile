@@ -63,8 +63,10 @@ docs: setup-dev ## Write the pages of docs/ that are made from the code
 lock: ## Resolve pyproject.toml into the locks; UPGRADE=1 takes newer versions, UPGRADE=name those of one package
 	@UPGRADE="$(UPGRADE)" scripts/lock
 
-bench: ## List the benchmarks; each is one command
-	@for file in bench/*.py; do printf '  %-34s %s\n' "$$file" "$$(sed -n '1s/^"""//p' "$$file")"; done
+bench: ## Hold the contests against other toolkits; BENCH="--help" says how, BENCH=list names the other benchmarks
+	@if [ "$(BENCH)" = list ]; then \
+		for file in bench/*.py; do printf '  %-34s %s\n' "$$file" "$$(sed -n '1s/^"""//p' "$$file")"; done; \
+	else scripts/bootstrap --peers && exec $(AIRFLOW) bench/contest.py $(BENCH); fi
 
 clean: ## Remove the environments and everything a demo made (versions included)
 	@rm -rf .venv .venv-spark .venv-bootstrap "$(GOLDMILL_HOME)" .pytest_cache .mypy_cache .ruff_cache .hypothesis
