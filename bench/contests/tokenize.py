@@ -7,7 +7,7 @@ ours is compared on every document when the clock is off.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from contests import CORES, Contestant, Document, Result, Run
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from goldmill.text.tokens import CorpusTokenizer
+
 STAGE = "tokenize"
 CORPUS = "text"
 UNIT = "MB/s/core"
@@ -27,71 +29,75 @@ _END_OF_TEXT = "<|endoftext|>"
 
 
 def _goldmill(documents: Sequence[Document]) -> Run:
+    """Encodes, packs and writes one shard after the other, as the stage does."""
+    import numpy as np
     import pyarrow as pa
 
-    from goldmill.rules.packing import TokenizerRules
-    from goldmill.text.tokens import load_tokenizer
+    from goldmill.rules.packing import PackingRules, TokenizerRules
+    from goldmill.text.packing import shard_of
+    from goldmill.text.tokens import encode, load_tokenizer
 
     tokenizer = load_tokenizer(TOKENIZER.read_bytes(), TokenizerRules())
-    batches = [
-        pa.RecordBatch.from_pydict({"id": [d["id"] for d in some], "text": [d["text"] for d in some]})
-        for some in _batches(documents)
+    count = PackingRules().shard_count(sum(len(document["text"].encode()) for document in documents))
+    numbers = shard_of(pa.array([document["id"] for document in documents]), 0, count).to_numpy()
+    shards = [
+        [
+            pa.record_batch({"id": [d["id"] for d in batch], "text": [d["text"] for d in batch]})
+            for batch in _batches([documents[row] for row in np.flatnonzero(numbers == shard)])
+        ]
+        for shard in range(count)
     ]
-    _encode_pack_write(batches[:1], tokenizer)
+    _write_shard(shards[0][:1], tokenizer)
 
-    def run() -> Any:
-        encoded, sequences = _encode_pack_write(batches, tokenizer)
+    def check() -> Result:
+        tokens = identical = 0
+        for batch in (batch for shard in shards for batch in shard):
+            ids = encode(batch["text"], tokenizer)
+            tokens += len(ids.values)
+            reference = tokenizer.tokenizer.encode_batch_fast(batch["text"].to_pylist(), add_special_tokens=False)
+            identical += sum(e.ids == row for e, row in zip(reference, ids.to_pylist(), strict=True))
+        return {"tokens": tokens, "identical": identical, "documents": len(documents)}
 
-        def check() -> Result:
-            identical = 0
-            for batch, ids in zip(batches, encoded, strict=True):
-                reference = tokenizer.tokenizer.encode_batch_fast(batch["text"].to_pylist(), add_special_tokens=False)
-                identical += sum(e.ids == row for e, row in zip(reference, ids.to_pylist(), strict=True))
-            tokens = sum(len(ids.values) for ids in encoded)
-            return {"rows": sequences, "tokens": tokens, "identical": identical, "documents": len(documents)}
-
-        return check
+    def run() -> Callable[[], Result]:
+        sequences = sum(_write_shard(shard, tokenizer) for shard in shards)
+        return lambda: {"rows": sequences, **check()}
 
     return run
 
 
-def _encode_pack_write(batches: list[pa.RecordBatch], tokenizer: Any) -> tuple[list[pa.ListArray], int]:
-    """Token ids by batch, and the number of sequences that were written."""
+def _write_shard(batches: Sequence[pa.RecordBatch], tokenizer: CorpusTokenizer) -> int:
+    """Number of sequences that were written, of 2,048 tokens each."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from goldmill.rules.packing import PackingRules
-    from goldmill.text.packing import SEQUENCE_SCHEMA, pack, shard_of
+    from goldmill.text.packing import pack
     from goldmill.text.tokens import encode
 
-    rules = PackingRules()
-    shards = rules.shard_count(sum(batch["text"].nbytes for batch in batches))
-    encoded = [encode(batch["text"], tokenizer) for batch in batches]
-    tokens = pa.table(
-        {
-            "id": pa.chunked_array([batch["id"] for batch in batches]),
-            "shard": pa.chunked_array([shard_of(batch["id"], 0, shards) for batch in batches]),
-            "ids": pa.chunked_array(encoded),
-        }
+    sequences = pack(
+        pa.concat_arrays([batch["id"] for batch in batches]),
+        pa.concat_arrays([encode(batch["text"], tokenizer) for batch in batches]),
+        PackingRules(),
+        end_of_text_id=tokenizer.end_of_text_id,
+        padding_id=tokenizer.padding_id,
+        seed=0,
+        split="train",
+        shard=0,
     )
-    sequences = 0
-    with tempfile.TemporaryDirectory() as directory:
-        for shard in range(shards):
-            rows = tokens.filter(pa.compute.equal(tokens["shard"], shard))
-            packed = pack(
-                rows["id"].combine_chunks(),
-                rows["ids"].combine_chunks(),
-                rules,
-                end_of_text_id=tokenizer.end_of_text_id,
-                padding_id=tokenizer.padding_id,
-                seed=0,
-                split="train",
-                shard=shard,
-            )
-            with pq.ParquetWriter(Path(directory) / f"{shard}.parquet", SEQUENCE_SCHEMA, compression="zstd") as writer:
-                writer.write_batch(packed)
-            sequences += packed.num_rows
-    return encoded, sequences
+    with (
+        tempfile.NamedTemporaryFile() as file,
+        # Ids repeat too seldom for a dictionary; their high bytes compress well by themselves.
+        pq.ParquetWriter(
+            file.name,
+            sequences.schema,
+            compression="zstd",
+            use_dictionary=["split", "shard", "document_ids.list.element"],
+            column_encoding={"token_ids.list.element": "BYTE_STREAM_SPLIT"},
+            write_batch_size=2**16,
+        ) as writer,
+    ):
+        writer.write_batch(sequences)
+    return int(sequences.num_rows)
 
 
 def _tokenizers(documents: Sequence[Document]) -> Run:

@@ -9,6 +9,7 @@ result depends on the documents and the seed alone, not on their order or batche
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -136,53 +137,45 @@ def pack(
 
     # By sequence, and in it by hash; pieces of one document in one sequence cannot be, all but one are full.
     shuffled = keyed_hashes(names, seed, "piece")[pieces.documents]
-    arranged = np.lexsort((pieces.documents, shuffled, sequence_of))
-    documents, lengths, sequence_of = pieces.documents[arranged], pieces.lengths[arranged], sequence_of[arranged]
-    counts = np.bincount(sequence_of, weights=lengths, minlength=sequences).astype(np.int64)
+    pieces = pieces.take(np.lexsort((pieces.documents, shuffled, sequence_of)))
+    sequence_of = np.sort(sequence_of)
     first_piece = np.searchsorted(sequence_of, np.arange(sequences + 1))
-    offsets = np.cumsum(lengths) - lengths
+    offsets = np.cumsum(pieces.lengths) - pieces.lengths
     offsets -= np.repeat(offsets[first_piece[:-1]], np.diff(first_piece))
+    ids = pa.array(_sequence_ids(names, pieces, offsets, first_piece, end_of_text_id), pa.string())
+
+    # The ids say where each sequence goes, so that the tokens are copied once, to their place.
+    order = np.lexsort((np.array(ids.to_pylist(), dtype="U32"), keyed_hashes(ids, seed, "shuffle")))
+    position_of = np.empty(sequences, np.int64)
+    position_of[order] = np.arange(sequences)
+    positions = position_of[sequence_of]
+    arranged = np.argsort(positions, kind="stable")
+    pieces, positions, offsets = pieces.take(arranged), positions[arranged], offsets[arranged]
+    boundaries = pa.array(np.searchsorted(positions, np.arange(sequences + 1)).astype(np.int32))
     token_ids = _lay_out(
         pieces.tokens,
-        pieces.token_starts[arranged],
-        pieces.ends_text[arranged],
-        lengths,
-        sequence_of,
+        pieces.token_starts,
+        pieces.ends_text,
+        pieces.lengths,
+        positions,
         offsets,
-        np.full((sequences, rules.sequence_length), padding_id, np.int32),
+        np.empty((sequences, rules.sequence_length), np.int32),
         end_of_text_id,
+        padding_id,
     )
-
-    piece_names = names.take(pa.array(documents))
-    piece_offsets = offsets.astype(np.int32)
-    sequence_ids = pa.array(
-        _sequence_ids(piece_names.to_pylist(), pieces.numbers[arranged], piece_offsets, first_piece, token_ids, counts),
-        pa.string(),
-    )
-    sorted_by_hash = np.lexsort(
-        (np.array(sequence_ids.to_pylist(), dtype="U32"), keyed_hashes(sequence_ids, seed, "shuffle"))
-    )
-    boundaries = pa.array(first_piece.astype(np.int32))
     token_offsets = np.arange(sequences + 1, dtype=np.int32) * np.int32(rules.sequence_length)
-    unplaced = pa.RecordBatch.from_arrays(
-        [
-            sequence_ids,
-            pa.ListArray.from_arrays(pa.array(token_offsets), pa.array(token_ids.reshape(-1))),
-            pa.array(counts.astype(np.int32)),
-            pa.ListArray.from_arrays(boundaries, piece_names),
-            pa.ListArray.from_arrays(boundaries, pa.array(piece_offsets)),
-        ],
-        names=["sequence_id", "token_ids", "token_count", "document_ids", "document_offsets"],
-    ).take(pa.array(sorted_by_hash))
-    placed = {
+    token_counts = np.bincount(positions, weights=pieces.lengths, minlength=sequences)
+    columns = {
+        "sequence_id": ids.take(pa.array(order)),
         "split": pa.array([split] * sequences, pa.string()),
         "shard": pa.array(np.full(sequences, shard, np.int32)),
         "position": pa.array(np.arange(sequences)),
+        "token_ids": pa.ListArray.from_arrays(pa.array(token_offsets), pa.array(token_ids.reshape(-1))),
+        "token_count": pa.array(token_counts.astype(np.int32)),
+        "document_ids": pa.ListArray.from_arrays(boundaries, names.take(pa.array(pieces.documents))),
+        "document_offsets": pa.ListArray.from_arrays(boundaries, pa.array(offsets.astype(np.int32))),
     }
-    return pa.RecordBatch.from_arrays(
-        [placed[name] if name in placed else unplaced.column(name) for name in SEQUENCE_SCHEMA.names],
-        schema=SEQUENCE_SCHEMA,
-    )
+    return pa.RecordBatch.from_arrays([columns[name] for name in SEQUENCE_SCHEMA.names], schema=SEQUENCE_SCHEMA)
 
 
 def waste(sequences: pa.RecordBatch | pa.Table) -> float:
@@ -199,7 +192,18 @@ class _Pieces(NamedTuple):
     lengths: Integers  # tokens, the end-of-text token included
     token_starts: Integers  # where its tokens begin in ``tokens``
     ends_text: npt.NDArray[np.bool_]  # whether the end-of-text token is its last
-    tokens: Tokens
+    tokens: Tokens  # of all documents
+
+    def take(self, order: Integers) -> _Pieces:
+        """The pieces in another order."""
+        return _Pieces(
+            self.documents[order],
+            self.numbers[order],
+            self.lengths[order],
+            self.token_starts[order],
+            self.ends_text[order],
+            self.tokens,
+        )
 
 
 def _canonical_order(document_ids: pa.Array, token_lists: pa.ListArray) -> tuple[pa.StringArray, Integers]:
@@ -235,13 +239,22 @@ def _cut(token_lists: pa.ListArray, order: Integers, sequence_length: int) -> _P
 
 
 def _sequence_ids(
-    names: list[str], numbers: Integers, offsets: Tokens, first_piece: Integers, token_ids: Tokens, counts: Integers
+    names: pa.StringArray, pieces: _Pieces, offsets: Integers, first_piece: Integers, end_of_text_id: int
 ) -> list[str]:
+    end_of_text = np.array([end_of_text_id], "<i4").tobytes()
+    tokens = pieces.tokens.astype("<i4", copy=False)
+    ends = (pieces.token_starts + pieces.lengths - pieces.ends_text).tolist()
+    starts, ends_text = pieces.token_starts.tolist(), pieces.ends_text.tolist()
+    named = list(
+        zip(names.take(pa.array(pieces.documents)).to_pylist(), pieces.numbers.tolist(), offsets.tolist(), strict=True)
+    )
     ids = []
-    for row, (begin, end) in enumerate(zip(first_piece[:-1].tolist(), first_piece[1:].tolist(), strict=True)):
-        pieces = [(names[at], int(numbers[at]), int(offsets[at])) for at in range(begin, end)]
-        digest = hashlib.sha256(repr(pieces).encode())
-        digest.update(token_ids[row, : counts[row]].astype("<i4").tobytes())
+    for begin, end in pairwise(first_piece.tolist()):
+        digest = hashlib.sha256(repr(named[begin:end]).encode())
+        for at in range(begin, end):
+            digest.update(tokens[starts[at] : ends[at]].data)
+            if ends_text[at]:
+                digest.update(end_of_text)
         ids.append(digest.hexdigest()[:32])
     return ids
 
@@ -300,15 +313,20 @@ def _lay_out(
     token_starts: Integers,
     ends_text: npt.NDArray[np.bool_],
     lengths: Integers,
-    sequence_of: Integers,
+    rows: Integers,
     offsets: Integers,
     out: Tokens,
     end_of_text_id: int,
+    padding_id: int,
 ) -> Tokens:
+    # The pieces stand in the order of their places.
     for piece in range(len(lengths)):
-        row, begin = sequence_of[piece], offsets[piece]
+        row, begin = rows[piece], offsets[piece]
+        end = begin + lengths[piece]
         copied = lengths[piece] - 1 if ends_text[piece] else lengths[piece]
         out[row, begin : begin + copied] = tokens[token_starts[piece] : token_starts[piece] + copied]
         if ends_text[piece]:
-            out[row, begin + copied] = end_of_text_id
+            out[row, end - 1] = end_of_text_id
+        if piece + 1 == len(lengths) or rows[piece + 1] != row:
+            out[row, end:] = padding_id
     return out

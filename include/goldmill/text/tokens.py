@@ -229,7 +229,7 @@ def _encode_batch(texts: list[str], tokenizer: CorpusTokenizer) -> tuple[Tokens,
 def _encode_fast(texts: list[str], fast: Any) -> tuple[Tokens, Counts]:
     ids, offsets = fast.encode_batch_flat(texts, add_special_tokens=False, split_special_tokens=True)
     ends = np.frombuffer(offsets, "<u8").astype(np.int64)
-    return np.frombuffer(ids, "<u4").astype(np.int32), ends[1:] - ends[:-1]
+    return np.frombuffer(ids, "<i4"), ends[1:] - ends[:-1]
 
 
 def _fast_encoder(tokenizer_json: str, reference: Tokenizer, added_tokens: list[str]) -> Any:
