@@ -1,15 +1,39 @@
-"""What the hashing kernels share: a mixing function, keyed hashes of ids."""
+"""What the hashing kernels share: a mixing function, reading eight bytes at once, keyed hashes of ids."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from goldmill.text.compiled import compiled, inlined
 from goldmill.text.utf8 import Bytes, Offsets, string_buffers
 
 Hashes = npt.NDArray[np.uint64]
+
+if TYPE_CHECKING:
+
+    def load64(data: Bytes, at: int) -> np.uint64:
+        """Eight bytes from any position on as one number, the first one lowest (little endian); compiled code only."""
+
+else:
+
+    @intrinsic
+    def load64(context: Any, data: Any, at: Any) -> Any:
+        """Eight bytes from any position on as one number, the first one lowest (little endian); compiled code only."""
+
+        def load(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array = target.make_array(signature.args[0])(target, builder, arguments[0])
+            place = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(64).as_pointer())
+            return builder.load(place, align=1)
+
+        return types.uint64(data, types.intp), load
+
 
 # Odd multipliers: the golden ratio in 64 bits (also the step of SplitMix64), and the two of MurmurHash3's finaliser.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from goldmill.rules.deduplication import MinHashConfig
 from goldmill.text.compiled import compiled, inlined, signed
-from goldmill.text.hashing import FNV_OFFSET, FNV_PRIME, GOLDEN, Hashes, mix
+from goldmill.text.hashing import GOLDEN, Hashes, load64, mix
 from goldmill.text.utf8 import Bytes, Offsets, decode, string_buffers
 
 SIGNATURE_TYPE: Final = pa.struct([("bands", pa.list_(pa.int64())), ("shingle_count", pa.int32())])
@@ -50,7 +50,11 @@ _UNSPACED = (
 )
 _COMBINING_MARKS = range(0x0300, 0x0370)
 
+_SPACE: Final = 0x20
 _LARGEST = np.uint64(0xFFFFFFFFFFFFFFFF)
+# A minimum: the round in 13 bits, enough for twice the 4096 that a recipe may ask for, and a hash in the others.
+_ROUND_SHIFT = np.uint64(51)
+_VALUE_BITS = np.uint64((1 << 51) - 1)
 
 
 def normalize_for_hash(texts: pa.Array) -> pa.LargeStringArray:
@@ -143,10 +147,13 @@ def signatures(texts: pa.Array, config: MinHashConfig) -> pa.StructArray:
     """MinHash-LSH signatures: one 64-bit hash a band, and the number of distinct shingles.
 
     A shingle is ``config.shingle_words`` words in a row; a document with fewer words is one shingle, and one without
-    words is one shingle of its raw text. Shingles are hashed to 64 bits. Permutation ``i`` is ``a[i] * x + b[i] modulo
-    2**64`` with odd ``a`` (multiply-shift hashing, Dietzfelbinger et al. 1997, universal in the leading bits, which
-    decide a minimum); ``a`` and ``b`` are drawn from SplitMix64 started at ``config.seed``. A band's hash covers its
-    number and its ``config.rows`` minima. The result depends on text and config alone, not on batch, thread or machine.
+    words is one shingle of its raw text. The sketch of the shingles has ``config.permutations`` minima and is that of
+    Dahlgaard, Knudsen and Thorup, "Fast Similarity Sketching" (FOCS 2017, arXiv 1704.04370): in each round every
+    shingle is hashed once, to one of the minima and a value; rounds go on until no minimum is empty, and values of
+    earlier rounds are smaller. Two sketches agree at a place with the Jaccard similarity as probability, as those of
+    as many permutations do, and the share of agreeing places varies less. Round keys come from SplitMix64 started at
+    ``config.seed``. A band's hash covers its number and its ``config.rows`` minima. The result depends on text and
+    config alone, not on batch, thread or machine.
 
     Args:
         texts: string array without nulls, one document a row.
@@ -159,14 +166,12 @@ def signatures(texts: pa.Array, config: MinHashConfig) -> pa.StructArray:
         ValueError: if a text is null.
     """
     data, offsets = string_buffers(texts, "text")
-    multipliers, increments = _permutations(config.permutations, config.seed)
     bands, counts = _signatures(
         data,
         offsets,
         *_character_tables(),
         config.shingle_words,
-        multipliers,
-        increments,
+        _round_keys(config.permutations, config.seed),
         config.bands,
     )
     ends = pa.array(np.arange(0, bands.size + 1, config.bands, dtype=np.int32))
@@ -192,14 +197,10 @@ def jaccard(texts_a: pa.Array, texts_b: pa.Array, config: MinHashConfig) -> pa.D
     """
     if len(texts_a) != len(texts_b):
         raise ValueError(f"jaccard: {len(texts_a)} texts against {len(texts_b)}; give both documents of every pair")
-    return pa.array(
-        _jaccard(
-            *string_buffers(texts_a, "text"),
-            *string_buffers(texts_b, "text"),
-            *_character_tables(),
-            config.shingle_words,
-        )
-    )
+    data_a, offsets_a = string_buffers(texts_a, "text")
+    data_b, offsets_b = string_buffers(texts_b, "text")
+    tables = _character_tables()
+    return pa.array(_jaccard(data_a, offsets_a, data_b, offsets_b, *tables, config.shingle_words))
 
 
 def _slices(texts: pa.Array) -> Iterator[memoryview]:
@@ -210,8 +211,11 @@ def _slices(texts: pa.Array) -> Iterator[memoryview]:
 
 
 @lru_cache(maxsize=1)
-def _character_tables() -> tuple[Bytes, npt.NDArray[np.uint32]]:
-    """Class and lower-case base letter of each code point in planes 0 and 1."""
+def _character_tables() -> tuple[Bytes, npt.NDArray[np.uint32], Bytes]:
+    """Class and lower-case base letter of each code point in planes 0 and 1; the letter, or a space, of each in ASCII.
+
+    ASCII holds letters, digits and separators only, no character that is ignored or stands alone.
+    """
     classes = np.full(_TABLE_SIZE, _WORD, np.uint8)
     folds = np.arange(_TABLE_SIZE, dtype=np.uint32)
     for code in range(_TABLE_SIZE):
@@ -232,20 +236,21 @@ def _character_tables() -> tuple[Bytes, npt.NDArray[np.uint32]]:
     for first, last in _UNSPACED:
         block = classes[first : last + 1]
         block[block == _WORD] = _ALONE
-    return classes, folds
+    ascii_folds = np.where(classes[:0x80] == _WORD, folds[:0x80], _SPACE).astype(np.uint8)
+    return classes, folds, ascii_folds
 
 
 @lru_cache(maxsize=16)
-def _permutations(count: int, seed: int) -> tuple[Hashes, Hashes]:
-    """``count`` odd multipliers and increments from SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
+def _round_keys(minima: int, seed: int) -> Hashes:
+    """Keys of the rounds of a sketch, two a minimum at most; from SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
     mask = (1 << 64) - 1
     state, drawn = seed, []
-    for _ in range(2 * count):
+    for _ in range(2 * minima):
         state = (state + 0x9E3779B97F4A7C15) & mask
         mixed = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & mask
         mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & mask
         drawn.append(mixed ^ mixed >> 31)
-    return np.array(drawn[0::2], np.uint64) | np.uint64(1), np.array(drawn[1::2], np.uint64)
+    return np.array(drawn, np.uint64)
 
 
 @inlined
@@ -278,64 +283,96 @@ def _encode(code: int, out: Bytes, at: int) -> int:
 
 
 @compiled
-def _normalize(data: Bytes, offsets: Offsets, classes: Bytes, folds: npt.NDArray[np.uint32]) -> tuple[Bytes, Offsets]:
+def _normalize_row(
+    data: Bytes,
+    start: int,
+    stop: int,
+    classes: Bytes,
+    folds: npt.NDArray[np.uint32],
+    ascii_folds: Bytes,
+    out: Bytes,
+    begin: int,
+) -> int:
+    """Write the words in ``data[start:stop]``, joined by one space, from ``out[begin]`` on; returns where they end.
+
+    Each character is written with at most one space on either side, and lower case adds one byte to two at most:
+    ``out`` needs twice the input, and two more bytes.
+    """
+    at, end = start, begin
+    after_space = True
+    while at < stop:
+        if data[at] < 0x80:
+            # No branch: a space behind a space is overwritten by what follows.
+            letter = ascii_folds[data[at]]
+            at += 1
+            is_space = letter == _SPACE
+            out[end] = letter
+            end += 0 if is_space and after_space else 1
+            after_space = is_space
+            continue
+        code, at = decode(data, at)
+        kind = _class_of(code, classes)
+        if kind == _IGNORED:
+            continue
+        if kind != _WORD and not after_space:
+            out[end] = _SPACE
+            end += 1
+        if kind != _SEPARATOR:
+            end = _encode(signed(folds[code]) if code < _TABLE_SIZE else code, out, end)
+        if kind == _ALONE:
+            out[end] = _SPACE
+            end += 1
+        after_space = kind != _WORD
+    return end - 1 if after_space and end > begin else end
+
+
+@compiled
+def _normalize(
+    data: Bytes, offsets: Offsets, classes: Bytes, folds: npt.NDArray[np.uint32], ascii_folds: Bytes
+) -> tuple[Bytes, Offsets]:
     rows = len(offsets) - 1
-    # A word of one byte needs a separator of at least one; a lone character of three bytes gets a space; lower case
-    # adds one byte to two at most: twice the input is enough.
-    out = np.empty(2 * (offsets[rows] - offsets[0]) + 1, np.uint8)
+    out = np.empty(2 * (offsets[rows] - offsets[0]) + 2, np.uint8)
     out_offsets = np.zeros(rows + 1, np.int64)
     end = 0
     for row in range(rows):
-        begin, at, stop = end, offsets[row], offsets[row + 1]
-        gap = False
-        while at < stop:
-            code, at = decode(data, at)
-            kind = _class_of(code, classes)
-            if kind == _IGNORED:
-                continue
-            if kind == _SEPARATOR:
-                gap = True
-                continue
-            if (gap or kind == _ALONE) and end > begin:
-                out[end] = 0x20
-                end += 1
-            gap = kind == _ALONE
-            end = _encode(signed(folds[code]) if code < _TABLE_SIZE else code, out, end)
+        begin = end
+        end = _normalize_row(data, offsets[row], offsets[row + 1], classes, folds, ascii_folds, out, begin)
         if end == begin:
-            for raw in range(offsets[row], stop):
+            for raw in range(offsets[row], offsets[row + 1]):
                 out[end] = data[raw]
                 end += 1
         out_offsets[row + 1] = end
     return out[:end].copy(), out_offsets
 
 
+@inlined
+def _hash_bytes(data: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
+    """Hash of ``data[start:stop]``, at least one byte, by eight at a time; reads up to seven bytes beyond.
+
+    ``mix`` is a bijection, so no two texts of up to eight bytes that hold no NUL agree.
+    """
+    at = start
+    running = seed
+    while stop - at > 8:
+        running = mix(running ^ load64(data, at))
+        at += 8
+    return mix(running ^ load64(data, at) & _LARGEST >> np.uint64(64 - 8 * (stop - at)))
+
+
 @compiled
-def _hash_words(data: Bytes, start: int, stop: int, classes: Bytes, folds: npt.NDArray[np.uint32], out: Hashes) -> int:
-    """Hashes of the words in ``data[start:stop]``, in order; returns how many. Words as in ``normalize_for_hash``."""
-    count, at = 0, start
-    inside = False
-    running = FNV_OFFSET
-    while at < stop:
-        code, at = decode(data, at)
-        kind = _class_of(code, classes)
-        if kind == _WORD:
-            inside = True
-            folded = np.uint64(folds[code]) if code < _TABLE_SIZE else np.uint64(code)
-            running = (running ^ folded) * FNV_PRIME
-        elif kind != _IGNORED:
-            if inside:
-                out[count] = mix(running)
-                count += 1
-                inside = False
-                running = FNV_OFFSET
-            if kind == _ALONE:
-                folded = np.uint64(folds[code]) if code < _TABLE_SIZE else np.uint64(code)
-                out[count] = mix((FNV_OFFSET ^ folded) * FNV_PRIME)
-                count += 1
-    if inside:
-        out[count] = mix(running)
-        count += 1
-    return count
+def _hash_words(text: Bytes, size: int, ends: Offsets, hashes: Hashes) -> int:
+    """Hashes of the words in the normalised ``text[:size]``, in order; returns how many. ``ends`` is scratch space."""
+    words = 0
+    for at in range(size):
+        ends[words] = at
+        words += 1 if text[at] == _SPACE else 0
+    ends[words] = size
+    words += 1
+    start = 0
+    for word in range(words):
+        hashes[word] = _hash_bytes(text, start, ends[word], GOLDEN)
+        start = ends[word] + 1
+    return words
 
 
 @compiled
@@ -345,26 +382,46 @@ def _hash_shingles(
     stop: int,
     classes: Bytes,
     folds: npt.NDArray[np.uint32],
+    ascii_folds: Bytes,
     shingle_words: int,
+    text: Bytes,
+    ends: Offsets,
     hashes: Hashes,
 ) -> int:
-    """Hashes of the shingles in ``data[start:stop]``, in order, with repeats; written over ``hashes``. At least one."""
-    words = _hash_words(data, start, stop, classes, folds, hashes)
-    if words == 0:
-        running = FNV_OFFSET
-        for at in range(start, stop):
-            running = (running ^ np.uint64(data[at])) * FNV_PRIME
-        # Another multiplier than words have, so that raw bytes do not pass for a word.
-        hashes[0] = mix(running * GOLDEN)
+    """Write hashes of the shingles in ``data[start:stop]``, in order, with repeats; returns how many, at least one.
+
+    ``text``, ``ends`` and ``hashes`` are those of ``_scratch``.
+    """
+    size = _normalize_row(data, start, stop, classes, folds, ascii_folds, text, 0)
+    if size == 0:
+        text[: stop - start] = data[start:stop]
+        # Another seed than words have, so that raw bytes do not pass for a word.
+        hashes[0] = _hash_bytes(text, 0, stop - start, ~GOLDEN) if stop > start else ~GOLDEN
         return 1
+    words = _hash_words(text, size, ends, hashes)
     width = min(words, shingle_words)
+    # A polynomial of the words in a window that moves on word by word.
+    outgoing = np.uint64(1)
+    window = np.uint64(0)
+    for word in range(width):
+        outgoing *= GOLDEN
+        window = window * GOLDEN + hashes[word]
     shingles = words - width + 1
     for first in range(shingles):
-        combined = np.uint64(width)
-        for word in range(first, first + width):
-            combined = combined * GOLDEN + hashes[word]
-        hashes[first] = mix(combined)
+        oldest = hashes[first]
+        hashes[first] = mix(window + np.uint64(width))
+        if first + width < words:
+            window = window * GOLDEN + hashes[first + width] - oldest * outgoing
     return shingles
+
+
+@inlined
+def _scratch(longest: int) -> tuple[Bytes, Offsets, Hashes]:
+    """Room for the normalised text of a document of so many bytes, the ends of its words and their hashes."""
+    # Behind the text, what is read beyond its last word.
+    text = np.zeros(2 * longest + 2 + 8, np.uint8)
+    # A word has at least one byte of the document, the last of them has the end of the text as its end.
+    return text, np.empty(longest + 2, np.int64), np.empty(longest + 2, np.uint64)
 
 
 @inlined
@@ -411,14 +468,25 @@ def _longest(offsets: Offsets) -> int:
 
 
 @compiled
-def _minima(shingles: Hashes, count: int, multipliers: Hashes, increments: Hashes, minima: Hashes) -> None:
-    """The least value of each permutation over ``shingles[:count]``."""
+def _sketch(shingles: Hashes, count: int, keys: Hashes, minima: Hashes) -> None:
+    """The sketch of ``shingles[:count]``: round in the leading 13 bits of each minimum, hash in the others."""
+    size = len(minima)
     minima[:] = _LARGEST
-    for index in range(count):
-        shingle = shingles[index]
-        for permutation in range(len(minima)):
-            value = multipliers[permutation] * shingle + increments[permutation]
-            minima[permutation] = min(minima[permutation], value)
+    empty = size
+    turn = 0
+    while empty > 0:
+        first = np.uint64(turn) << _ROUND_SHIFT
+        key = keys[turn]
+        for index in range(count):
+            hashed = mix(shingles[index] ^ key)
+            # Dealt to all of them, and in the later rounds to one after the other, so that none can stay empty.
+            place = signed((hashed >> np.uint64(32)) * np.uint64(size) >> np.uint64(32)) if turn < size else turn - size
+            value = first | hashed & _VALUE_BITS
+            if value < minima[place]:
+                if minima[place] == _LARGEST:
+                    empty -= 1
+                minima[place] = value
+        turn += 1
 
 
 @compiled
@@ -427,26 +495,27 @@ def _signatures(
     offsets: Offsets,
     classes: Bytes,
     folds: npt.NDArray[np.uint32],
+    ascii_folds: Bytes,
     shingle_words: int,
-    multipliers: Hashes,
-    increments: Hashes,
+    keys: Hashes,
     bands: int,
 ) -> tuple[Hashes, npt.NDArray[np.int32]]:
     rows = len(offsets) - 1
-    permutations = len(multipliers)
-    band_rows = permutations // bands
-    hashes = np.empty(_longest(offsets) // 2 + 2, np.uint64)
+    band_rows = len(keys) // 2 // bands
+    text, ends, hashes = _scratch(_longest(offsets))
     table = np.empty(16, np.uint64)
-    minima = np.empty(permutations, np.uint64)
+    minima = np.empty(bands * band_rows, np.uint64)
     out = np.empty((rows, bands), np.uint64)
     counts = np.empty(rows, np.int32)
     for row in range(rows):
-        shingles = _hash_shingles(data, offsets[row], offsets[row + 1], classes, folds, shingle_words, hashes)
+        shingles = _hash_shingles(
+            data, offsets[row], offsets[row + 1], classes, folds, ascii_folds, shingle_words, text, ends, hashes
+        )
         if _capacity(shingles) > len(table):
             table = np.empty(_capacity(shingles), np.uint64)
         distinct = _keep_distinct(hashes, shingles, table)
         counts[row] = distinct
-        _minima(hashes, distinct, multipliers, increments, minima)
+        _sketch(hashes, distinct, keys, minima)
         for band in range(bands):
             combined = np.uint64(band + 1)
             for index in range(band * band_rows, (band + 1) * band_rows):
@@ -463,16 +532,39 @@ def _jaccard(
     offsets_b: Offsets,
     classes: Bytes,
     folds: npt.NDArray[np.uint32],
+    ascii_folds: Bytes,
     shingle_words: int,
 ) -> npt.NDArray[np.float64]:
     pairs = len(offsets_a) - 1
-    longest = max(_longest(offsets_a), _longest(offsets_b)) // 2 + 2
-    hashes_a, hashes_b = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    text, ends, hashes_a = _scratch(max(_longest(offsets_a), _longest(offsets_b)))
+    hashes_b = np.empty_like(hashes_a)
     table, other = np.empty(16, np.uint64), np.empty(16, np.uint64)
     out = np.empty(pairs, np.float64)
     for pair in range(pairs):
-        count_a = _hash_shingles(data_a, offsets_a[pair], offsets_a[pair + 1], classes, folds, shingle_words, hashes_a)
-        count_b = _hash_shingles(data_b, offsets_b[pair], offsets_b[pair + 1], classes, folds, shingle_words, hashes_b)
+        count_a = _hash_shingles(
+            data_a,
+            offsets_a[pair],
+            offsets_a[pair + 1],
+            classes,
+            folds,
+            ascii_folds,
+            shingle_words,
+            text,
+            ends,
+            hashes_a,
+        )
+        count_b = _hash_shingles(
+            data_b,
+            offsets_b[pair],
+            offsets_b[pair + 1],
+            classes,
+            folds,
+            ascii_folds,
+            shingle_words,
+            text,
+            ends,
+            hashes_b,
+        )
         needed = _capacity(max(count_a, count_b))
         if needed > len(table):
             table, other = np.empty(needed, np.uint64), np.empty(needed, np.uint64)
