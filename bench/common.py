@@ -109,6 +109,15 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def write_between(page: Path, begin: str, end: str, content: str) -> None:
+    """Put ``content`` between two marks of a page, each a line of its own."""
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{page} lacks the lines {begin!r} and {end!r}, between which the results belong")
+    page.write_text(f"{before}{begin}\n\n{content}\n\n{end}{after}")
+
+
 def mebibytes(size: float) -> float:
     """Bytes as MiB."""
     return size / _MEBIBYTE

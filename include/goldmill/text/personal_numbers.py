@@ -43,47 +43,73 @@ def _digits(pattern: str) -> Callable[[str], bool]:
 
 # North American Numbering Plan: area and exchange start with 2-9 and are no N11 service code.
 _is_nanp = _digits(r"1?(?!.11)[2-9]\d{2}(?!.11)[2-9]\d{6}")
-_PHONE_WORDS = _context(
-    r"\btel\b", r"\btels?\.", r"\btél", r"phone", r"\bfax\b", r"\bmobile\b", r"\bwhatsapp\b", r"\bsms\b", r"hotline",
-    r"\btelefon", r"teléfono", r"telefone", r"\bmóvil\b", r"\bcelular\b", r"\bhandy\b", r"\bcall (?:me|us)\b", r"电话",
-    r"手机", r"联系方式", r"電話", r"携帯", r"전화", r"телефон", r"тел\.",
-)  # fmt: skip
-_any_number = _digits(r"\d{7,15}")
-
-# (shapes, check, needs a context)
-_PHONES: tuple[tuple[str, Callable[[str], bool], bool], ...] = (
-    ("(999) 999-9999|(999)999-9999|(999) 999 9999|(999) 999.9999|999-999-9999|999.999.9999", _is_nanp, False),
-    ("9-999-999-9999|9.999.999.9999|9 (999) 999-9999|9-(999)-999-9999|9 999-999-9999", _is_nanp, False),
+_PHONES: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("(999) 999-9999|(999)999-9999|(999) 999 9999|(999) 999.9999|999-999-9999|999.999.9999", _is_nanp),
+    ("9-999-999-9999|9.999.999.9999|9 (999) 999-9999|9-(999)-999-9999|9 999-999-9999", _is_nanp),
     # France: 0, then four pairs.
-    ("99 99 99 99 99|99.99.99.99.99|99-99-99-99-99", _digits(r"0[1-9]\d{8}"), False),
+    ("99 99 99 99 99|99.99.99.99.99|99-99-99-99-99", _digits(r"0[1-9]\d{8}")),
     # United Kingdom, Germany and their like: trunk 0, area, subscriber.
-    ("99999 999999|9999 999 9999|99999 999 999|999 9999 9999", _digits(r"0[1-9]\d{8,9}"), False),
+    ("99999 999999|9999 999 9999|99999 999 999|999 9999 9999", _digits(r"0[1-9]\d{8,9}")),
     # Japan, Korea: trunk 0, three groups.
-    ("99-9999-9999|999-9999-9999|9999-99-9999|999-999-9999", _digits(r"0[1-9]\d{8,9}"), False),
+    ("99-9999-9999|999-9999-9999|9999-99-9999|999-999-9999", _digits(r"0[1-9]\d{8,9}")),
     # China, landline.
-    ("999-99999999|9999-9999999|9999-99999999", _digits(r"0[1-9]\d{8,10}"), False),
+    ("999-99999999|9999-9999999|9999-99999999", _digits(r"0[1-9]\d{8,10}")),
     # Australia.
-    ("99 9999 9999|9999 999 999|(99) 9999 9999", _digits(r"0[234578]\d{8}"), False),
+    ("99 9999 9999|9999 999 999|(99) 9999 9999", _digits(r"0[234578]\d{8}")),
     # Brazil.
-    ("(99) 99999-9999|(99) 9999-9999|99 99999-9999", _digits(r"[1-9]{2}9?[2-9]\d{7}"), False),
+    ("(99) 99999-9999|(99) 9999-9999|99 99999-9999", _digits(r"[1-9]{2}9?[2-9]\d{7}")),
+    # Switzerland, Turkey.
+    ("999 999 99 99|9999 999 99 99", _digits(r"0[2-9]\d{8,9}")),
+    # Netherlands, Italy, Austria: the area code apart from the rest.
+    ("999 9999999|9999 999999", _digits(r"0[1-9]\d{8}")),
+    # Sweden: the area code apart from pairs.
+    ("9999-99 99 99|999-99 99 99|999-999 99 99|99-999 99 99|9999-999 99", _digits(r"0[1-9]\d{7,8}")),
+    # Russia: trunk 8.
+    (
+        "9 (999) 999-99-99|9 (999) 999-9999|9 999 999 99 99|9-999-999-99-99|9 (999) 999 99 99",
+        _digits(r"8[2-9]\d{9}"),
+    ),
     # Spain, the grouping no other number has.
-    ("999 99 99 99", _digits(r"[6789]\d{8}"), False),
-    # Forms that thousands, ids and codes share.
-    ("999 999 999|999 999 9999|999 9999999|99999 99999|9999 9999|99 99 99 99|999-9999|9999-9999", _any_number, True),
-    ("999 9999|99 9999999|99 99999999|999 99999999|999/9999999|9999/999999|999/999999", _any_number, True),
-    ("999999999|9999999999|99999999999|999999999999", _any_number, True),
+    ("999 99 99 99", _digits(r"[6789]\d{8}")),
+)
+
+# What people write before a phone number, in 19 languages; behind one a number of any form counts.
+PHONE_LABELS = (
+    # "\\b" is one of ASCII: it does not stand before a letter of another script.
+    r"\b(?:phones?|telephones?|tels?|fax|telefax|mobile|mobile phone|cell|cell ?phone|contact (?:no|number)|whatsapp|"
+    r"sms|hotline|"
+    r"telefon|telefonnummer|telefoonnummer|telefoon|rufnummer|handy|mobil|mobiltelefon|mobiel|gsm|tlf|"
+    r"tél|téléphone|télécopie|portable|teléfono|tfno|móvil|celular|telefono|cellulare|telefone|telemóvel|fone|"
+    r"komórka|tel\. kom|nr telefonu|puh|puhelin|puhelinnumero|matkapuhelin|cep)"
+    r"|телефон|тел|моб|факс|τηλ|τηλέφωνο|κινητό|电话|電話|手机|手機|联系方式|連絡先|携帯|전화|휴대폰|연락처|फ़ोन|मोबाइल"
+)
+# Verbs that a number follows with a few words between.
+PHONE_VERBS = (
+    r"\b(?:call|dial|ring|text|reach|phone|anrufen|erreichen|rufen|appelez|joindre|llam[ae]|llame|chiamami|chiamare|chiama|"
+    r"bel|ligue|dzwonić|zadzwoń|soita|volejte)\b|звоните|позвоните|καλέστε|请拨打|拨打"
 )
 
 _CARDS = (
     "9999 9999 9999 9999|9999-9999-9999-9999|9999 9999 9999 9999 999|9999 999999 99999|9999-999999-99999|"
-    "9999 999999 9999|9999-999999-9999|9999999999999|99999999999999|999999999999999|9999999999999999|"
-    "99999999999999999|999999999999999999|9999999999999999999"
+    "9999 999999 9999|9999-999999-9999|999999999999999|9999999999999999"
 )
+# One plain number in fifty of these lengths passes for a card by chance.
+_RARE_CARDS = "9999999999999|99999999999999|99999999999999999|999999999999999999|9999999999999999999"
+CARD_WORDS = _context(
+    r"\bcards?", "karte", r"\bcartes?\b", "tarjeta", r"\bcarta", r"cartão", r"\bkart", "kaart", "kort", "карт",
+    "カード", "卡", r"\bcc\b", r"\bpan\b", "visa", "mastercard", "amex", "american express", "diners", "discover",
+    "maestro", "jcb",
+)  # fmt: skip
 
 # (country, shapes, check, context where those shapes need one)
 _NATIONAL_IDS: tuple[tuple[str, str, Callable[[str], bool], re.Pattern[str] | None], ...] = (
     ("BE", "99.99.99-999.99", checksums.belgium, None),
-    ("BE", "99999999999", checksums.belgium, _context("rijksregister", "registre national", "nationaal nummer")),
+    (
+        "BE",
+        "99999999999",
+        checksums.belgium,
+        _context("rijksregister", "registre national", "nationaal nummer", r"\binsz\b", r"\bniss\b"),
+    ),
     ("BR", "999.999.999-99", checksums.brazil, None),
     ("BR", "99999999999", checksums.brazil, _context(r"\bcpf\b")),
     ("CA", "999 999 999|999-999-999|999999999", checksums.canada, _context(r"\bsin\b", "social insurance", r"\bnas\b")),
@@ -98,12 +124,22 @@ _NATIONAL_IDS: tuple[tuple[str, str, Callable[[str], bool], re.Pattern[str] | No
     ),
     # Letters that end a hexadecimal or a C literal need a word before them.
     ("ES", "99999999A|99999999-A", lambda text: text[-1] not in "ABCDEFL" and checksums.spain(text), None),
-    ("ES", "99999999A|99999999-A|99999999 A", checksums.spain, _context(r"\bdni\b", r"\bnif\b", "identidad")),
+    (
+        "ES",
+        "99999999A|99999999-A|99999999 A",
+        checksums.spain,
+        _context(r"\bdni\b", r"\bnif\b", r"\bnie\b", "identidad"),
+    ),
     ("ES", "A9999999A|A-9999999-A", checksums.spain, None),
     ("FI", "999999-999A|999999-9999|999999+999A|999999+9999|999999A999A|999999A9999", checksums.finland, None),
     ("FR", "999999999999999|9 99 99 99 999 999 99|9 99 99 9A 999 999 99|999999A99999999", checksums.france, None),
     ("GB", "AA 99 99 99 A", checksums.united_kingdom, None),
-    ("GB", "AA999999A|AA 999999 A", checksums.united_kingdom, _context(r"national insurance", r"\bnino\b", r"\bni no")),
+    (
+        "GB",
+        "AA999999A|AA 999999 A",
+        checksums.united_kingdom,
+        _context(r"national insurance", r"\bnino\b", r"\bni (?:no|number)"),
+    ),
     ("IN", "9999 9999 9999|9999-9999-9999|999999999999", checksums.india, _context(r"aadhaa?r", r"uidai", "आधार")),
     ("IT", "AAAAAA99A99A999A", checksums.italy, None),
     ("NL", "999999999|9999.99.999", checksums.netherlands, _context(r"\bbsn\b", "burgerservice", r"sofi-?nummer")),
@@ -129,13 +165,14 @@ class Forms:
         wanted, allowed = set(types), set(countries)
         if "credit_card" in wanted:
             self._add(_CARDS, Form("credit_card", "", checksums.credit_card, None))
+            self._add(_RARE_CARDS, Form("credit_card", "", checksums.credit_card, CARD_WORDS))
         if "national_id" in wanted:
             for country, shapes, check, context in _NATIONAL_IDS:
                 if country in allowed:
                     self._add(shapes, Form("national_id", country, check, context))
         if "phone" in wanted:
-            for shapes, check, needs_context in _PHONES:
-                self._add(shapes, Form("phone", "", check, _PHONE_WORDS if needs_context else None))
+            for shapes, check in _PHONES:
+                self._add(shapes, Form("phone", "", check, None))
 
     @property
     def pattern(self) -> str:
@@ -158,6 +195,7 @@ def _expression(shape: str) -> str:
     return (r"\b" if shape[0].isalnum() else "") + body + r"\b"
 
 
+_DATE = re.compile(r"(?:19|20)\d\d[-./]\d\d?[-./]\d\d?(?!\d)|\d\d?[-./]\d\d?[-./](?:19|20)\d\d(?!\d)", re.ASCII)
 # ITU country codes (E.164 list); where one is given, the lengths of the national number.
 _COUNTRY_CODE = re.compile(
     r"7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
@@ -173,6 +211,21 @@ _NATIONAL_LENGTHS = {
     "351": (9, 9), "352": (6, 9), "353": (7, 9), "358": (6, 11), "380": (9, 9), "420": (9, 9), "421": (9, 9),
     "852": (8, 8), "971": (8, 9), "972": (8, 9),
 }  # fmt: skip
+
+
+def labelled_phone_length(candidate: str) -> int:
+    """How many characters of ``candidate``, which stands behind a label, are one phone number; 0 where none is.
+
+    The longest prefix of whole groups with 7 to 15 digits (ITU-T E.164); a date is none.
+    """
+    if _DATE.match(candidate):
+        return 0
+    digits = best = 0
+    for match in re.finditer(r"\d+", candidate, re.ASCII):
+        digits += len(match.group())
+        if 7 <= digits <= 15:
+            best = match.end()
+    return best
 
 
 def international_phone_length(candidate: str) -> int:

@@ -12,7 +12,15 @@ import re2
 
 from goldmill.rules.safety import PiiRules
 from goldmill.text import checksums, scrubbing, word_lists
-from goldmill.text.personal_numbers import Forms, international_phone_length
+from goldmill.text.personal_numbers import (
+    CARD_WORDS,
+    PHONE_LABELS,
+    PHONE_VERBS,
+    Form,
+    Forms,
+    international_phone_length,
+    labelled_phone_length,
+)
 from goldmill.text.scrubbing import Hit, Scrubbed, Span
 
 # Most trusted first: where two finds overlap, the first of these is taken.
@@ -67,7 +75,7 @@ def _finder(rules: PiiRules) -> scrubbing.Finder:
     if "ip_address" in types:
         readers["ip_address"] = lambda buffer: _ip_addresses(buffer, rules.keep_non_public_ips)
     if "phone" in types:
-        readers["phone"] = _international_phones
+        readers["phone"] = _phone_reader(_marks(rules.placeholder))
     read_numbers = _number_reader(numbers, rules) if numbers else None
 
     def find_all(buffer: bytes) -> list[Hit]:
@@ -152,6 +160,11 @@ _API_KEY = re2.compile(
 )
 
 
+def is_api_key(value: bytes) -> bool:
+    """Whether a value has the form of some provider's key."""
+    return _API_KEY.fullmatch(value) is not None
+
+
 def _api_keys(buffer: bytes) -> Iterator[Hit]:
     for match in _API_KEY.finditer(buffer):
         start, end = match.span()
@@ -212,11 +225,39 @@ def _address(text: bytes, keep_non_public: bool) -> ipaddress.IPv4Address | ipad
 
 # --------------------------------------------------------------------------------- phones, cards and national ids
 
-_INTERNATIONAL = re2.compile(rb"\+[1-9](?:[0-9]|[ .\-/()\x{a0}\x{2011}]{1,2}[0-9(]){6,24}")
+_INTERNATIONAL = re2.compile(rb"(?:\+|\b00)[1-9](?:[0-9]|[ .\-/()\x{a0}\x{2011}]{1,2}[0-9(]){6,24}")
+_LABELLED = re2.compile(
+    rf"(?i)(?:(?:{PHONE_LABELS})(?:\.? ?(?:no|nr|num|number|nummer|numéro|número|numero|numarası|号码|番号|번호))?"
+    rf"(?:(?-i:</?[a-z0-9]+>)|[^0-9\pL\x00\n<]){{0,10}}?|(?:{PHONE_VERBS})(?: ?\pL+){{0,3}}[ :]{{0,2}})"
+    r"(\(?[0-9](?:(?:[ .\-/()\x{a0}]|\) |\)-| \()?[0-9]){6,24})".encode()
+)
+_DIGIT_BEFORE = re.compile(rb"[0-9A-Za-z][ \-/]\Z")
+_FOURS = re.compile(rb"[0-9]{4}(?: [0-9]{4})+(?![0-9])")
+# The number of a telephone behind the switchboard.
+_EXTENSION = re.compile(rb"x[0-9]{1,6}\b")
 # Up to three groups of hexadecimal digits on each side of a number.
 _LAST_NUMBER = re.compile(rb"(?s:.*[0-9\n])?")
 _GROUPS_AFTER = re.compile(rb"(?:[ \t]+[0-9A-Fa-f]+(?![0-9A-Za-z])){1,3}")
+_OTHER_NUMBERS = re.compile(
+    r"(?:order|invoice|tracking|transaction|shipment|parcel|serial|imei|\bisbn|\bean\b|\bupc\b|\bsku\b|\bids?\b|_id\b|"
+    r"\bref|article|ticket|case|bestell|rechnung|auftrag|commande|facture|pedido|factura|ordine|fattura|заказ|订单)"
+    r"[^0-9\n]{0,16}$"
+)
 _GROUPS_BEFORE = re.compile(rb"(?:(?<![0-9A-Za-z])[0-9A-Fa-f]+[ \t]+){1,3}\Z")
+
+
+def _marks(placeholder: str) -> re.Pattern[str]:
+    """Placeholders are no context: "<PHONE>" says nothing about the number after it. Other tags, as of HTML, may."""
+    names = "|".join((*PII_TYPES, "private_key", "password", "secret"))
+    return re.compile(re.escape(placeholder).replace(re.escape("{type}"), f"(?:{names})"), re.IGNORECASE)
+
+
+def _phone_reader(marks: re.Pattern[str]) -> Callable[[bytes], Iterator[Hit]]:
+    def read(buffer: bytes) -> Iterator[Hit]:
+        labelled = _labelled_phones(buffer, marks)
+        yield from scrubbing.without_overlaps((_international_phones(buffer), labelled))
+
+    return read
 
 
 def _international_phones(buffer: bytes) -> Iterator[Hit]:
@@ -224,19 +265,45 @@ def _international_phones(buffer: bytes) -> Iterator[Hit]:
         start, end = match.span()
         if start and (buffer[start - 1] in _WORD or buffer[start - 1] in b"+.)]"):
             continue
+        if buffer[start] == ord("0") and (
+            _DIGIT_BEFORE.search(buffer, max(0, start - 2), start) or _FOURS.match(buffer, start)
+        ):
+            continue
         candidate = buffer[start:end].decode()
-        length = international_phone_length(candidate)
+        # From most countries 00 is dialled for "+".
+        dialled = 0 if candidate[0] == "+" else 1
+        length = international_phone_length(f"+{candidate[2:]}" if dialled else candidate)
         if length:
+            length += dialled
             end = start + len(candidate[:length].encode())
-            if end == len(buffer) or buffer[end] not in _WORD:
+            if not _runs_on(buffer, end):
+                # A bracket that opens before the "+" is part of the number.
+                if buffer[start - 1 : start] == b"(" and b")" in buffer[start:end]:
+                    start -= 1
                 yield Hit(start, end, "phone")
+
+
+def _runs_on(buffer: bytes, end: int) -> bool:
+    """Whether what precedes ``end`` is part of a longer word, extensions aside."""
+    return end < len(buffer) and buffer[end] in _WORD and _EXTENSION.match(buffer, end) is None
+
+
+def _labelled_phones(buffer: bytes, marks: re.Pattern[str]) -> Iterator[Hit]:
+    for match in _LABELLED.finditer(buffer):
+        start = match.start(1)
+        if marks.search(buffer[max(0, match.start() - 4) : start].decode("utf-8", "ignore")):
+            continue
+        candidate = buffer[start : match.end(1)].decode()
+        length = labelled_phone_length(candidate)
+        end = start + len(candidate[:length].encode())
+        if length and not _runs_on(buffer, end) and buffer[end : end + 1] not in (b"_", b"%"):
+            yield Hit(start, end, "phone")
 
 
 def _number_reader(types: list[str], rules: PiiRules) -> Callable[[bytes], Iterator[Hit]]:
     forms = Forms(types, rules.national_id_countries)
     pattern = re2.compile(forms.pattern.encode())
-    # A placeholder is no context: "<PHONE>" says nothing about the number after it.
-    marks = re.compile(re.escape(rules.placeholder).replace(re.escape("{type}"), "[a-z_]+"), re.IGNORECASE)
+    marks = _marks(rules.placeholder)
 
     def check(buffer: bytes, start: int, end: int) -> str | None:
         candidate = buffer[start:end].decode("ascii")
@@ -253,8 +320,11 @@ def _number_reader(types: list[str], rules: PiiRules) -> Callable[[bytes], Itera
                 if not context or not form.context.search(context):
                     continue
             # The sign of a Finnish number is part of it, it says the century.
-            if form.check(candidate if form.country == "FI" else bare):
-                return form.type
+            if not form.check(candidate if form.country == "FI" else bare):
+                continue
+            if form.type == "credit_card" and _is_no_card(buffer, start, end, form, marks):
+                continue
+            return form.type
         return None
 
     def read(buffer: bytes) -> Iterator[Hit]:
@@ -271,6 +341,29 @@ def _number_reader(types: list[str], rules: PiiRules) -> Callable[[bytes], Itera
             match = pattern.search(buffer, position)
 
     return read
+
+
+def _is_no_card(buffer: bytes, start: int, end: int, form: Form, marks: re.Pattern[str]) -> bool:
+    """Whether a number that could be a card's is called something else, or is one of a list of other numbers.
+
+    One random number in fifty has a prefix and a check digit of a card.
+    """
+    words = _words_before(buffer, start, marks)
+    if CARD_WORDS.search(words):
+        return False
+    if _OTHER_NUMBERS.search(words):
+        return True
+    shape = re.sub(rb"[0-9]", rb"[0-9]", re.escape(buffer[start:end]))
+    for pattern, first, last in (
+        (rb"(?<![0-9])(%b)[^0-9A-Za-z]{1,16}\Z" % shape, max(0, start - 64), start),
+        (rb"[^0-9A-Za-z]{1,16}(%b)(?![0-9])" % shape, end, end + 64),
+    ):
+        compiled = re.compile(pattern)
+        window = buffer[first:last]
+        neighbour = compiled.search(window) if last == start else compiled.match(window)
+        if neighbour and not form.check(neighbour[1].translate(None, b" -").decode("ascii")):
+            return True
+    return False
 
 
 def _next_group(buffer: bytes, start: int, end: int) -> int:

@@ -38,6 +38,7 @@ from detect_secrets.plugins.twilio import TwilioKeyDetector
 
 from goldmill.rules.safety import SecretRules
 from goldmill.text import scrubbing
+from goldmill.text.pii import is_api_key
 from goldmill.text.scrubbing import Hit, Scrubbed, Span
 
 # Rule field -> type that is counted, most trusted first: where two finds overlap, the first of these is taken.
@@ -105,7 +106,11 @@ def _finder(rules: SecretRules) -> scrubbing.Finder:
                 for read in read_random:
                     by_type["secret"] += _shifted(read(line), start)
         hits = scrubbing.without_overlaps(by_type[name] for name in types)
-        return [hit for hit in hits if mark.search(buffer, hit.start, hit.end) is None]
+        hits = [hit for hit in hits if mark.search(buffer, hit.start, hit.end) is None]
+        # A quoted value that looks random, or is called a password, may have the form of a provider's key.
+        if "api_key" in types:
+            hits = [hit._replace(type="api_key") if is_api_key(buffer[hit.start : hit.end]) else hit for hit in hits]
+        return hits
 
     return find_all
 

@@ -52,6 +52,15 @@ def scrubbed(text: str, rules: PiiRules = RULES) -> str:
         ("Telefon: 0221/123456", "Telefon: <PHONE>"),
         ("phone = 2125551234", "phone = <PHONE>"),
         ("电话：13812345678", "电话：<PHONE>"),
+        ("请拨打06 2391069联系我们。", "请拨打<PHONE>联系我们。"),
+        ("<td>Tlf.</td><td>89456035</td>", "<td>Tlf.</td><td><PHONE></td>"),
+        ('"Telefonnummer": "0931-56 46 22",', '"Telefonnummer": "<PHONE>",'),
+        ("Звоните по номеру 8 (417) 899-75-23 в", "Звоните по номеру <PHONE> в"),
+        ("Ring til os på 29 44 40 91.", "Ring til os på <PHONE>."),
+        ("Fax: 206.998.8439x309", "Fax: <PHONE>x309"),
+        ("Volejte na 00420 734 469 149", "Volejte na <PHONE>"),
+        ("(+358) 511945834", "<PHONE>"),
+        ("Tel. (030) 901820, Raum 7", "Tel. <PHONE>, Raum 7"),
         # IP addresses
         ("from 93.184.216.34:443", "from <IP_ADDRESS>:443"),
         ("http://93.184.216.34/x", "http://<IP_ADDRESS>/x"),
@@ -65,6 +74,8 @@ def scrubbed(text: str, rules: PiiRules = RULES) -> str:
         ("378282246310005", "<CREDIT_CARD>"),
         ("3782 822463 10005", "<CREDIT_CARD>"),
         ("1,4111111111111111,12/27", "1,<CREDIT_CARD>,12/27"),
+        ("carte 30569309025904", "carte <CREDIT_CARD>"),
+        ("4111 1111 1111 1111\n5555 5555 5555 4444", "<CREDIT_CARD>\n<CREDIT_CARD>"),
         # bank accounts
         ("IBAN DE89 3704 0044 0532 0130 00", "IBAN <IBAN>"),
         ("DE89 3704 0044 0532 0130 00 BIC COBADEFF", "<IBAN> BIC COBADEFF"),
@@ -129,6 +140,10 @@ def test_personal_data_is_replaced(text: str, expected: str) -> None:
         "01 23 45 67 89 0a ff",
         "600 123 456 people",
         "0.2125551234",
+        "mobile devices sold 1234567",
+        "fax of 2024-05-17",
+        "0036 4863 4850 7386",
+        "row 0022 555 123 456",
         "https://example.com/item/212-555-1234",
         "commit 1234567890abcdef1234567890abcdef12345678",
         # no address, or none of the public ones
@@ -153,6 +168,10 @@ def test_personal_data_is_replaced(text: str, expected: str) -> None:
         "x*.4111111111111111",
         "a4111111111111111",
         "2024 4111 1111 1111 1111",
+        "30569309025904",
+        "4111111111111111110",
+        "tracking no. 4111111111111111",
+        "4111 1111 1111 1111\n4111 1111 1111 1112",
         # no account
         "DE89 3704 0044 0532 0130 01",
         "GB82WEST1234569876543",
@@ -252,7 +271,7 @@ def test_a_placeholder_that_could_be_read_as_text_is_refused(placeholder: str) -
 
 def test_every_form_has_a_shape_that_its_own_pattern_finds() -> None:
     forms = Forms(PII_TYPES, PiiRules().national_id_countries)
-    assert len(forms.of("2125551234")) >= 2
+    assert len(forms.of("123456789")) >= 2
     assert {form.country for form in forms.of("99999999999")} >= {"PL", "NO", "TR", "BR", "BE", "DE"}
     assert forms.of("no number") == []
 
