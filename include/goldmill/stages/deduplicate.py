@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SIGNATURES
+from goldmill.rules.deduplication import BUCKET_LEADERS
 from goldmill.text.minhash import jaccard, signatures, url_hashes
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 
     from goldmill.rules.deduplication import MinHashConfig
     from goldmill.stages.job import StageContext
-
-# In a band bucket every member is compared with this many leaders, the members that would be kept first, and not
-# with every other member: a licence text in 10 000 copies would make 50 million pairs. A near duplicate is missed
-# only when in all of its buckets none of the leaders is similar enough; the gate measures what is left over.
-BUCKET_LEADERS = 32
 
 # Rank of a document among its duplicates: whichever comes first is kept. History is never removed.
 _HISTORY_RANK = -1
