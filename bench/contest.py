@@ -119,7 +119,7 @@ def _take_turn(module: ModuleType, name: str, megabytes: float | None, turns: Tu
         try:
             ready = [_line(process) for process in processes]
             if ready == ["ready\n"] * len(processes):
-                with _Memory([process.pid for process in processes]) as memory:
+                with _Watch([process.pid for process in processes]) as watch:
                     started = time.monotonic()
                     for process in processes:
                         _go(process)
@@ -136,8 +136,8 @@ def _take_turn(module: ModuleType, name: str, megabytes: float | None, turns: Tu
     if not all(worker["result"].get("rows") for worker in turns.workers):
         raise ContestError(f"{module.STAGE}: a worker of {name} ended without a row: {turns.workers}")
     turns.wall.append(max(worker["ended"] for worker in turns.workers) - started)
-    turns.cpu.append(sum(worker["cpu_seconds"] for worker in turns.workers))
-    turns.peak_bytes.append(memory.peak)
+    turns.cpu.append(sum(worker["cpu_seconds"] for worker in turns.workers) + watch.cpu_of_children)
+    turns.peak_bytes.append(watch.peak)
 
 
 def _line(process: subprocess.Popen[str]) -> str:
@@ -151,22 +151,28 @@ def _go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-class _Memory:
-    """Samples the resident memory of processes and all that they start."""
+class _Watch:
+    """Samples the resident memory of processes and all that they start, and the processor seconds of the latter."""
 
     def __init__(self, pids: Sequence[int]) -> None:
         self.peak = 0
+        self._cpu: dict[tuple[int, float], float] = {}
         self._pids = pids
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
-    def __enter__(self) -> _Memory:
+    def __enter__(self) -> _Watch:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    @property
+    def cpu_of_children(self) -> float:
+        """Processor seconds of every process that was seen below the watched ones, as last seen."""
+        return sum(self._cpu.values())
 
     def _watch(self) -> None:
         import psutil
@@ -183,6 +189,9 @@ class _Memory:
                 for process in tree:
                     try:
                         used += process.memory_info().rss
+                        if process.pid != pid:
+                            times = process.cpu_times()
+                            self._cpu[process.pid, process.create_time()] = times.user + times.system
                     except psutil.NoSuchProcess:
                         continue
             self.peak = max(self.peak, used)

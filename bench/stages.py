@@ -49,6 +49,7 @@ def main() -> int:
     arguments.add_argument("--landing", type=Path, help="build this landing area instead of the demo's input")
     arguments.add_argument("--master", help="Spark master, e.g. local[1] (the profile's)")
     arguments.add_argument("--partitions", type=int, help="shuffle partitions (the profile's)")
+    arguments.add_argument("--recipe", default="default", help="name or path of the recipe (%(default)s)")
     given = arguments.parse_args()
     use_environment(AIRFLOW_ENVIRONMENT)
     with temporary_home() as home:
@@ -65,7 +66,7 @@ def main() -> int:
         facts = machine()
         input_bytes = size_of(landing) if given.landing else land_default_input(landing, given.megabytes)
         with _log_to(home / "build.log"):
-            results = {"machine": facts, "input_bytes": input_bytes, **build()}
+            results = {"machine": facts, "input_bytes": input_bytes, **build(given.recipe)}
     show(results, [_stage_table(results), _outcome(results)], as_json=given.json)
     return 0 if results["version"] else 1
 
@@ -104,7 +105,7 @@ def _log_to(path: Path) -> Iterator[None]:
             os.dup2(saved[1], 2)
 
 
-def build() -> dict[str, Any]:
+def build(recipe: str) -> dict[str, Any]:
     """One build of what lies in the landing area; figures by stage, and the version where all gates passed."""
     from goldmill.arrivals import record_unknown_objects
     from goldmill.build import claim, publish, settle, take_turn, versions
@@ -113,7 +114,7 @@ def build() -> dict[str, Any]:
 
     settings = Settings.load()
     record_unknown_objects()
-    work_uri = claim("bench/build", "default")
+    work_uri = claim("bench/build", recipe)
     if work_uri is None:
         raise SystemExit(f"there is nothing to build in {settings.places.landing_uri}")
     take_turn(work_uri)
@@ -127,7 +128,7 @@ def build() -> dict[str, Any]:
         version = publish(work_uri)
         settle(work_uri, version)
         publish_seconds = time.monotonic() - started
-        digest = versions(settings, load_recipe().corpus).get(version).digest
+        digest = versions(settings, load_recipe(recipe).corpus).get(version).digest
     return {
         "master": settings.spark.master,
         "cores_used": cores,
