@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -93,6 +94,7 @@ def client_for(events_path: str | None) -> OpenLineageClient:
     """A client that appends to ``events_path``; without one, the client that its own settings describe."""
     if events_path is None:
         return OpenLineageClient()
+    Path(events_path).parent.mkdir(parents=True, exist_ok=True)
     return OpenLineageClient(transport=FileTransport(FileConfig(log_file_path=events_path, append=True)))
 
 
