@@ -4,9 +4,9 @@
 |---|---|---|
 | `stdlib` | loose `.py` files | the standard library |
 | `packages` | `.tar.gz`, one a package | source and Markdown of the installed packages |
-| `descriptions` | `.jsonl.gz`, `.jsonl.zst` | their long descriptions, one file an environment |
+| `descriptions` | `.jsonl.gz`, `.jsonl.zst` | long descriptions of packages, one file an environment |
 | `licenses` | loose `.txt` files | their licence texts |
-| `web` | `.warc.gz` | the library's documentation as HTML, and HTML files that packages ship |
+| `web` | `.warc.gz` | the other descriptions as project pages, the library's documentation, HTML files of packages |
 
 The same machine always gives the same bytes: everything is sorted, and no file carries a time.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 import email.message
 import gzip
 import hashlib
+import html
 import io
 import json
 import posixpath
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import fsspec
 import zstandard
+from markdown_it import MarkdownIt
 
 from goldmill.demo.processes import DemoError
 from goldmill.landing.objects import land_file
@@ -46,6 +48,16 @@ SHARES = {"stdlib": 0.25, "packages": 0.47, "web": 0.2, "descriptions": 0.05, "l
 # No package may crowd out the others.
 _PACKAGE_BYTES = 2_000_000
 _PAGES_PER_WARC = 150
+_PROJECT_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{name} {version}</title></head>
+<body>
+<nav><ul><li><a href="/">Home</a></li><li><a href="/help/">Help</a></li><li><a href="/login/">Log in</a></li></ul></nav>
+<main><article><h1>{name} {version}</h1>
+{body}
+</article></main>
+<footer><a href="/terms/">Terms of use</a> <a href="/privacy/">Privacy</a> <a href="/status/">Status</a></footer>
+</body></html>
+"""
 _WARC_DATE = "2026-01-01T00:00:00Z"
 
 
@@ -203,7 +215,11 @@ def _descriptions(sites: list[Path], budget: int) -> Iterator[tuple[str, bytes]]
         ("zst", zstandard.ZstdCompressor().compress),
     ]
     for site, (suffix, compressed) in zip(sites, compress, strict=False):
-        lines = ((name, _description(_metadata(site / name))) for name in _distributions(site))
+        lines = (
+            (name, _description(metadata))
+            for name in _distributions(site)
+            if not _has_page(name, metadata := _metadata(site / name))
+        )
         described = ((name, line) for name, line in lines if line is not None)
         content = b"".join(line for _, line in _within(described, budget // len(sites)))
         yield f"{site.parents[2].name.lstrip('.')}.jsonl.{suffix}", compressed(content)
@@ -215,6 +231,13 @@ def _distributions(site: Path) -> list[str]:
 
 def _metadata(distribution: Path) -> email.message.Message:
     return BytesParser().parsebytes((distribution / "METADATA").read_bytes())
+
+
+def _has_page(distribution: str, metadata: email.message.Message) -> bool:
+    """Whether the description goes to the web archive: half of those in Markdown, chosen by the package's name."""
+    package = distribution.partition("-")[0].lower()
+    is_markdown = str(metadata.get("Description-Content-Type", "")).startswith("text/markdown")
+    return is_markdown and hashlib.sha256(package.encode()).digest()[0] % 2 == 0
 
 
 def _description(metadata: email.message.Message) -> bytes | None:
@@ -266,6 +289,7 @@ def _web(sites: list[Path], budget: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _pages(sites: list[Path]) -> Iterator[tuple[str, bytes]]:
+    yield from _project_pages(sites)
     with subprocess.Popen(
         [sys.executable, "-I", "-m", "goldmill.demo.pages"],
         # Empty but for the hash seed, which orders the sets that pydoc prints.
@@ -284,6 +308,23 @@ def _pages(sites: list[Path]) -> Iterator[tuple[str, bytes]]:
         for path in sorted(site.rglob("*.htm*")):
             if path.is_file():
                 yield f"http://localhost/packages/{path.relative_to(site)}", path.read_bytes()
+
+
+def _project_pages(sites: list[Path]) -> Iterator[tuple[str, bytes]]:
+    """The pages that a package index would make of the descriptions: what is to be read, between menus and footers."""
+    render = MarkdownIt("commonmark").enable("table").render
+    seen: set[str] = set()
+    for site in sites:
+        for distribution in _distributions(site):
+            metadata = _metadata(site / distribution)
+            if distribution in seen or not _has_page(distribution, metadata):
+                continue
+            seen.add(distribution)
+            body = metadata.get_payload(decode=True)
+            text = body.decode("utf-8", errors="replace") if isinstance(body, bytes) else ""
+            name, version = html.escape(str(metadata["Name"])), html.escape(str(metadata["Version"]))
+            page = _PROJECT_PAGE.format(name=name, version=version, body=render(text))
+            yield f"http://localhost/project/{name}/", page.encode()
 
 
 def _warc_record(address: str, page: bytes) -> bytes:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import functions as F
 
-from goldmill.lake.digest import multiset_digest
+from goldmill.lake.digest import digest_of, row_hash_sums
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES, SIGNATURES, Table
 from goldmill.report import StageReport
 from goldmill.rules.deduplication import MinHashConfig
@@ -65,8 +65,8 @@ def account_for(context: StageContext) -> StageReport:
     """
     spec = context.spec
     profile = _PROFILES[spec.stage](context)
-    removed = _removals(context, "removed")
-    quarantined = _removals(context, "quarantined")
+    removals = _removals(context)
+    removed, quarantined = removals["removed"], removals["quarantined"]
     sources = sorted(profile.rows_in.keys() | profile.rows_out.keys() | removed.keys() | quarantined.keys())
     by_source = {
         source: {
@@ -111,12 +111,12 @@ _SMALL_BUILD_SEQUENCES = 1000
 _COUNTS = ("rows_in", "rows_out", "removed", "quarantined")
 
 
-def _removals(context: StageContext, disposition: str) -> dict[str, Counter[str]]:
-    """Rows of this stage in ``removals`` by source and rule."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    rows = _own(context, REMOVALS).where((F.col("stage") == context.spec.stage) & (F.col("disposition") == disposition))
-    for row in rows.groupBy("source", "rule").count().collect():
-        found[row["source"]][row["rule"]] = row["count"]
+def _removals(context: StageContext) -> dict[str, dict[str, Counter[str]]]:
+    """Rows of this stage in ``removals`` by disposition, source and rule."""
+    found: dict[str, dict[str, Counter[str]]] = {name: defaultdict(Counter) for name in ("removed", "quarantined")}
+    rows = _own(context, REMOVALS).where(F.col("stage") == context.spec.stage)
+    for row in rows.groupBy("disposition", "source", "rule").count().collect():
+        found[row["disposition"]][row["source"]][row["rule"]] = row["count"]
     return found
 
 
@@ -130,6 +130,7 @@ def _profile_refine(context: StageContext) -> Profile:
         F.count_if(F.col("text").isNull() | (F.trim("text") == "")).alias("null_texts"),
         F.sum("text_bytes").alias("text_bytes"),
         F.count("evaluation_item").alias("contaminated"),
+        *row_hash_sums("document_id", "content_hash", "language", "license"),
     )
     by_source = {row["source"]: row.asDict() for row in totals.collect()}
     sample = _sample(documents, rules.sample_documents).select(
@@ -142,16 +143,23 @@ def _profile_refine(context: StageContext) -> Profile:
     sample = sample.append_column(
         "residual_secrets", _found(find_secrets(texts, context.spec.recipe.secrets), len(texts))
     )
-    read = objects.agg(F.sum("size_bytes"), F.sum("kernel_seconds"), F.count("*")).first()
+    read = objects.groupBy("source").agg(
+        F.count("*").alias("objects"),
+        F.sum("size_bytes").alias("bytes_in"),
+        F.sum("records_read").alias("n"),
+        F.sum("kernel_seconds").alias("kernel_seconds"),
+    )
+    read_by_source = [row.asDict() for row in read.collect()]
     metrics = {
         source: {"duplicate_document_ids": row["duplicate_document_ids"], "null_texts": row["null_texts"]}
         for source, row in by_source.items()
     }
     metrics = _with_total(metrics, ("duplicate_document_ids", "null_texts"))
-    rows_in = _counts(objects.groupBy("source").agg(F.sum("records_read").alias("n")))
+    rows_in = Counter({row["source"]: row["n"] for row in read_by_source})
     contaminated = Counter({source: row["contaminated"] for source, row in by_source.items()})
-    for source, rules_broken in _removals(context, "removed").items():
-        contaminated[source] += sum(n for rule, n in rules_broken.items() if rule.startswith("decontamination:"))
+    if context.spec.evaluation_sets:
+        for source, rules_broken in _removals(context)["removed"].items():
+            contaminated[source] += sum(n for rule, n in rules_broken.items() if rule.startswith("decontamination:"))
     for source, rows, held in [*((s, n, contaminated[s]) for s, n in rows_in.items()),
                                (ALL, rows_in.total(), contaminated.total())]:  # fmt: skip
         metrics.setdefault(source, {})["contaminated_share"] = held / max(1, rows)
@@ -169,14 +177,12 @@ def _profile_refine(context: StageContext) -> Profile:
     return Profile(
         rows_in=rows_in,
         rows_out=Counter({source: row["rows"] for source, row in by_source.items()}),
-        digest=multiset_digest(documents, "document_id", "content_hash", "language", "license"),
+        digest=digest_of(by_source.values()),
         metrics=metrics,
         sample=sample,
         facts={
-            "objects": read[2],  # type: ignore[index]
-            "bytes_in": read[0] or 0,  # type: ignore[index]
             "bytes_out": text_bytes,
-            "kernel_seconds": read[1] or 0.0,  # type: ignore[index]
+            **{key: sum(row[key] for row in read_by_source) for key in ("objects", "bytes_in", "kernel_seconds")},
             "evaluation_sets": context.spec.evaluation_sets,
             "quarantined_objects": [row.asDict() for row in broken.select("source", "object_key", "error").collect()],
         },
@@ -195,12 +201,15 @@ def _evaluation_ngrams(spec: StageSpec, texts: pa.Array) -> pa.Array:
 def _profile_deduplicate(context: StageContext) -> Profile:
     recipe = context.spec.recipe
     lake, branch = context.lake, context.spec.branch
-    documents = _own(context, DOCUMENTS)
     removals = _own(context, REMOVALS).where(F.col("stage") == "deduplicate")
+    # The digest covers what became of each document: its rule, and the document that it matches.
+    outcome = ("document_id", "rule", "matched_document_id")
+    documents = _own(context, DOCUMENTS).withColumns({"rule": F.lit("kept"), "matched_document_id": F.lit("")})
     totals = documents.groupBy("source").agg(
         F.count("*").alias("rows"),
         (F.count("*") - F.countDistinct("document_id")).alias("duplicate_document_ids"),
         (F.count("*") - F.countDistinct("content_hash")).alias("residual_exact_duplicates"),
+        *row_hash_sums(*outcome),
     )
     by_source = {row["source"]: row.asDict() for row in totals.collect()}
     # A removal must point at a document that the version holds, whichever build it came from.
@@ -226,13 +235,8 @@ def _profile_deduplicate(context: StageContext) -> Profile:
     return Profile(
         rows_in=rows_in,
         rows_out=Counter({source: row["rows"] for source, row in by_source.items()}),
-        digest=multiset_digest(
-            documents.select("document_id", F.lit("kept").alias("rule"), F.lit("").alias("matched_document_id")).union(
-                removals.select("document_id", "rule", "matched_document_id")
-            ),
-            "document_id",
-            "rule",
-            "matched_document_id",
+        digest=digest_of(
+            [*by_source.values(), *[row.asDict() for row in removals.agg(*row_hash_sums(*outcome)).collect()]]
         ),
         metrics=_with_total(
             metrics,
@@ -247,10 +251,14 @@ def _profile_tokenize(context: StageContext) -> Profile:
     recipe = context.spec.recipe
     sequences = _own(context, SEQUENCES)
     documents = _own(context, DOCUMENTS)
-    pieces = sequences.select("split", F.explode("document_ids").alias("document_id")).distinct()
-    tokenized = documents.join(pieces.select("document_id").distinct(), "document_id", "left_semi")
-    both = pieces.groupBy("document_id").agg(F.countDistinct("split").alias("splits")).where("splits > 1").count()
-    rows_in = _counts(documents.groupBy("source").agg(_rows_n()))
+    pieces = sequences.select("split", F.explode("document_ids").alias("document_id"))
+    splits = pieces.groupBy("document_id").agg(F.countDistinct("split").alias("splits"))
+    placed = documents.select("document_id", "source").join(splits, "document_id", "left").groupBy("source").agg(
+        F.count("*").alias("rows_in"),
+        F.count("splits").alias("rows_out"),
+        F.count_if(F.col("splits") > 1).alias("documents_in_both_splits"),
+    )  # fmt: skip
+    by_source = {row["source"]: row.asDict() for row in placed.collect()}
     length = recipe.packing.sequence_length
     totals = sequences.groupBy("split").agg(
         F.count("*").alias("sequences"),
@@ -261,6 +269,7 @@ def _profile_tokenize(context: StageContext) -> Profile:
         F.max(F.array_max("token_ids")).alias("max_token_id"),
         F.count_if(F.size("token_ids") != length).alias("wrong_length_sequences"),
         (F.count("*") - F.countDistinct("sequence_id")).alias("duplicate_sequence_ids"),
+        *row_hash_sums("sequence_id", "split", "shard", "position"),
     )
     by_split = {row["split"]: row.asDict() for row in totals.collect()}
     summed = ("sequences", "tokens", "padding_tokens", "shards", "wrong_length_sequences", "duplicate_sequence_ids")
@@ -270,19 +279,19 @@ def _profile_tokenize(context: StageContext) -> Profile:
     total |= {
         "waste_share": total["padding_tokens"] / slots,
         "waste_allowed": recipe.gates.max_waste_share
-        + _unavoidable_waste(total["sequences"], total["shards"], sum(rows_in.values())),
+        + _unavoidable_waste(total["sequences"], total["shards"], sum(row["rows_in"] for row in by_source.values())),
         "min_token_id": min((row["min_token_id"] for row in by_split.values()), default=0),
         "max_token_id": max((row["max_token_id"] for row in by_split.values()), default=0),
         "vocab_size": tokenizer["vocab_size"],
-        "documents_in_both_splits": both,
+        "documents_in_both_splits": sum(row["documents_in_both_splits"] for row in by_source.values()),
     }
     sample = _sample(sequences, recipe.gates.sample_documents, "sequence_id").select(
         "sequence_id", "split", "token_count", F.size(F.array_distinct("document_ids")).alias("document_count")
     ).toArrow()  # fmt: skip
     return Profile(
-        rows_in=rows_in,
-        rows_out=_counts(tokenized.groupBy("source").agg(_rows_n())),
-        digest=multiset_digest(sequences, "sequence_id", "split", "shard", "position"),
+        rows_in=Counter({source: row["rows_in"] for source, row in by_source.items()}),
+        rows_out=Counter({source: row["rows_out"] for source, row in by_source.items()}),
+        digest=digest_of(by_split.values()),
         metrics={ALL: total},
         sample=sample,
         facts={

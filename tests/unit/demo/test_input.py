@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sys
 import tarfile
 from pathlib import Path
@@ -29,16 +30,17 @@ def test_default_input_is_real_deterministic_and_landed_once(tmp_path: Path) -> 
     assert land_default_input(str(first), environments, tmp_path / "stamp", 2) == 0
     land_default_input(str(second), environments, tmp_path / "other", 2)
     assert landed(second) == objects
-    line = gzip.decompress(next(content for key, content in objects.items() if key.endswith(".jsonl.gz"))).splitlines()[
-        0
-    ]
-    assert len(json.loads(line)["text"]) > 100
+    packed = gzip.decompress(next(content for key, content in objects.items() if key.endswith(".jsonl.gz")))
+    described = [json.loads(line) for line in packed.splitlines()]
+    assert all(record["text"] for record in described)
     archive = next(first.glob("packages/*.tar.gz"))
     with tarfile.open(archive) as members:
         assert any(name.endswith(".py") for name in members.getnames())
     warc = gzip.decompress(next(content for key, content in objects.items() if key.endswith(".warc.gz")))
     assert warc.startswith(b"WARC/1.1\r\nWARC-Type: response\r\n")
-    assert b"<html" in warc
+    paged = {name.decode() for name in re.findall(rb"^WARC-Target-URI: http://localhost/project/(.+)/\r$", warc, re.M)}
+    assert paged
+    assert not paged & {record["name"] for record in described}, "a description arrives as text or as a page"
 
 
 def test_own_directory_is_landed_under_its_name_and_only_what_changed(tmp_path: Path) -> None:
