@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import fasttext
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -13,8 +16,10 @@ from pydantic import ValidationError
 
 from goldmill.rules.language import IDENTIFIABLE_LANGUAGES, LanguageRules
 from goldmill.text import language
+from goldmill.text.fasttext_model import ModelError, read_model
 from goldmill.text.language import identify, judge_language
 
+FASTTEXT = fasttext.load_model(str(language.model_path())).f
 SENTENCES = {
     "en": "The mill grinds slowly, but every grain that goes in comes out again as flour or as bran.",
     "de": "Die Mühle mahlt langsam, aber jedes Korn, das hineinkommt, kommt als Mehl oder Kleie wieder heraus.",
@@ -51,6 +56,25 @@ def test_reading_does_not_stop_at_a_line_end_or_an_end_token(stopper: str) -> No
     (named, score) = (column.to_pylist()[0] for column in identify(pa.array([text])))
     assert named == "en"
     assert score > 0.8
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([*SENTENCES.values(), "</s>", "\n", "a", "中", "\x00", "<", ">", "é", "😀"])))
+def test_labels_and_probabilities_are_those_of_fasttext(pieces: list[str]) -> None:
+    text = " ".join(pieces) + "x"
+    probability, label = FASTTEXT.predict(re.sub(r"\n|</s>", " ", text) + "\n", 1, 0.0, "strict")[0]
+    languages, scores = identify(pa.array([text]), 10**6)
+    assert scores.to_pylist()[0] == pytest.approx(min(probability, 1.0), abs=1e-5)
+    assert languages.to_pylist() == [label.removeprefix("__label__")]
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    content = language.model_path().read_bytes()
+    for number, broken in enumerate((b"", b"no model", content[:1000], bytes(4) + content[4:])):
+        path = tmp_path / f"{number}.ftz"
+        path.write_bytes(broken)
+        with pytest.raises(ModelError, match=rf"{number}\.ftz is no quantised fastText model"):
+            read_model(path)
 
 
 def test_a_long_text_is_judged_by_more_than_its_start() -> None:
@@ -102,8 +126,7 @@ def test_rules_can_be_off() -> None:
 
 
 def test_codes_are_those_of_the_model() -> None:
-    predictions = language._predictor().predict("any text\n", 500, -1.0, "strict")
-    assert {label.removeprefix("__label__") for _, label in predictions} == IDENTIFIABLE_LANGUAGES
+    assert set(language._model().labels) == IDENTIFIABLE_LANGUAGES
 
 
 @pytest.mark.parametrize(
