@@ -53,7 +53,7 @@ def main() -> int:
     corpora.build()
     facts = machine() | {"seed": given.seed}
     documents = _documents(given.documents, given.seed)
-    similar = _similar_pairs([_shingles(document["text"]) for document in documents])
+    similar = _similar_pairs([shingles(document["text"]) for document in documents])
     rows = []
     for name, contestant in contest("dedup").CONTESTANTS.items():
         removed, seconds = _run(name, contestant.environment, documents)
@@ -119,15 +119,16 @@ def edited(text: str, rng: random.Random, share: float) -> str:
     return " ".join(words)
 
 
-def _shingles(text: str) -> set[tuple[str, ...]]:
+def shingles(text: str) -> set[tuple[str, ...]]:
+    """Its sets of five words; of all words where there are fewer."""
     words = _WORD.findall(text.lower())
     return {tuple(words[first : first + 5]) for first in range(max(1, len(words) - 4))}
 
 
-def _similar_pairs(shingles: list[set[tuple[str, ...]]]) -> dict[tuple[int, int], float]:
+def _similar_pairs(sets: list[set[tuple[str, ...]]]) -> dict[tuple[int, int], float]:
     """Similarity of all pairs of at least the threshold."""
     holders: dict[tuple[str, ...], list[int]] = {}
-    for row, own in enumerate(shingles):
+    for row, own in enumerate(sets):
         for shingle in own:
             holders.setdefault(shingle, []).append(row)
     # Most shingles that documents share, they share with the same others.
@@ -138,7 +139,7 @@ def _similar_pairs(shingles: list[set[tuple[str, ...]]]) -> dict[tuple[int, int]
             shared[pair] += count
     found = {}
     for (a, b), count in shared.items():
-        similarity = count / (len(shingles[a]) + len(shingles[b]) - count)
+        similarity = count / (len(sets[a]) + len(sets[b]) - count)
         if similarity >= _THRESHOLD:
             found[a, b] = similarity
     return found
