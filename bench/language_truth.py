@@ -2,7 +2,8 @@
 
 The texts are the pages of the labelled corpus of ``bench/corpora.py`` (language known from where a page is shipped),
 without those whose label is doubtful because they are partly English, and random stretches of 20, 50, 200 and 1000
-characters of them, half letters at least. Speed is processor seconds of one process, one text after the other as each takes them.
+characters of them, half letters at least. Speed is processor seconds of one process, one text after the other as each
+takes them.
 
 The tables go to docs/languages.md.
 """
