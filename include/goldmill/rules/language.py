@@ -37,7 +37,7 @@ class LanguageRules(BaseModel):
         default=0.65, ge=0.0, le=1.0, description="Least probability of that language (FineWeb: 0.65)."
     )
     max_sample_bytes: int = Field(
-        default=3_000,
+        default=2_000,
         ge=300,
         description="Bytes the identifier reads of a document; of a longer one its start, middle and end. More change "
         "no decision of note (docs/languages.md).",

@@ -6,7 +6,7 @@ is exactly on a limit passes. What is measured, to the letter, stands in docs/ru
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,11 +16,14 @@ def _share(default: float, what: str) -> float | None:
 
 
 class GopherQualityRules(BaseModel):
-    """Document quality rules of Gopher (arXiv 2112.11446, appendix A.1.1), read as datatrove reads them."""
+    """Document quality rules of Gopher (arXiv 2112.11446, appendix A.1.1)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(default=True, description="Apply this family to prose.")
+    variant: Literal["datatrove", "dolma"] = Field(
+        default="datatrove", description="Whose reading of the rules: datatrove's, or that of dolma's tagger gopher_v2."
+    )
     min_words: int | None = Field(
         default=50, ge=0, description="Least number of words, symbols not counted. Null switches the rule off."
     )
@@ -28,13 +31,20 @@ class GopherQualityRules(BaseModel):
         default=100_000, ge=1, description="Largest number of words, symbols not counted. Null switches the rule off."
     )
     min_mean_word_length: float | None = Field(
-        default=3.0, ge=0, description="Least mean length of a word, in characters. Null switches the rule off."
+        default=3.0,
+        ge=0,
+        description="Least mean (dolma: median) length of a word, in characters. Null switches the rule off.",
     )
     max_mean_word_length: float | None = Field(
-        default=10.0, gt=0, description="Largest mean length of a word, in characters. Null switches the rule off."
+        default=10.0,
+        gt=0,
+        description="Largest mean (dolma: median) length of a word, in characters. Null switches the rule off.",
     )
     max_hash_ratio: float | None = Field(
-        default=0.1, ge=0, description="Largest number of '#' characters a word. Null switches the rule off."
+        default=0.1,
+        ge=0,
+        description="Largest number of '#' characters a word (dolma: share of words with '#' or '…'). "
+        "Null switches the rule off.",
     )
     max_ellipsis_ratio: float | None = Field(
         default=0.1, ge=0, description="Largest number of ellipses ('...' or '…') a word. Null switches the rule off."
@@ -46,8 +56,8 @@ class GopherQualityRules(BaseModel):
         default=2,
         ge=0,
         le=8,
-        description="Least number of different ones among the, be, to, of, and, that, have, with; English only. "
-        "Null switches the rule off.",
+        description="Least number of different ones (dolma: of all) among the, be, to, of, and, that, have, with; "
+        "English only. Null switches the rule off.",
     )
 
     @model_validator(mode="after")
@@ -62,11 +72,14 @@ class GopherQualityRules(BaseModel):
 
 
 class GopherRepetitionRules(BaseModel):
-    """Repetition rules of Gopher (arXiv 2112.11446, table A1), read as datatrove reads them."""
+    """Repetition rules of Gopher (arXiv 2112.11446, table A1)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(default=True, description="Apply this family to prose.")
+    variant: Literal["datatrove", "dolma"] = Field(
+        default="datatrove", description="Whose reading of the rules: datatrove's, or that of dolma's tagger gopher_v2."
+    )
     max_duplicate_line_fraction: float | None = _share(0.30, "Largest share of lines that repeat an earlier line.")
     max_duplicate_paragraph_fraction: float | None = _share(
         0.30, "Largest share of paragraphs that repeat an earlier paragraph."
@@ -98,6 +111,9 @@ class C4Rules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(default=True, description="Apply this family to prose.")
+    variant: Literal["datatrove", "dolma"] = Field(
+        default="datatrove", description="Whose reading of the rules: datatrove's, or that of dolma's tagger c4_v2."
+    )
     require_terminal_punctuation: bool = Field(
         default=False, description="Drop lines that do not end in . ? ! \" or ', and those that end in '...'."
     )
@@ -110,7 +126,9 @@ class C4Rules(BaseModel):
     remove_citations: bool = Field(
         default=True, description='Delete "[1]", "[]", "[edit]" and "[citation needed]" from the text.'
     )
-    drop_javascript_lines: bool = Field(default=True, description='Drop lines that mention "javascript", in any case.')
+    drop_javascript_lines: bool = Field(
+        default=True, description='Drop lines (dolma: documents) that mention "javascript", in any case.'
+    )
     drop_policy_lines: bool = Field(
         default=True, description="Drop lines that speak of terms of use, privacy policies or cookies."
     )
@@ -127,6 +145,7 @@ class FineWebRules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = Field(default=True, description="Apply this family to prose.")
+    variant: Literal["datatrove"] = Field(default="datatrove", description="Whose reading of the rules.")
     min_terminal_line_share: float | None = _share(0.12, "Least share of lines that end in terminal punctuation.")
     max_short_line_share: float | None = _share(0.67, "Largest share of lines of at most 30 characters.")
     max_duplicate_line_character_share: float | None = _share(

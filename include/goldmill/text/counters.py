@@ -1,120 +1,95 @@
 """What the prose rules measure, for a whole array of texts at once.
 
-Each text is read while it is in the processor's cache: once for its lines, once for its paragraphs, once for its words;
-the word n-grams are then found without looking at the text again. Everything is compiled, holds no lock and depends on
-the texts alone. docs/rules.md says for each rule which counts it compares.
-
-**Word.** A run of letters, digits and combining marks; apostrophes, hyphens, ``.``, ``_`` and ``·`` belong to it
-between two letters or digits, a comma between two digits (compare Unicode Standard Annex 29, rules WB6 to WB13, which
-part words at hyphens). Han and Kana characters are one word each. What is left is *symbol words*: one for each run of
-the same symbol. Case counts. Invisible format characters are nothing by themselves.
-
-**Line.** What lies between line feeds; a text that ends in one has no empty line behind it. A line is *blank* if it is
-white space only. **Paragraph.** What lies between two or more line feeds in a row, in the text without white space
-at its ends. **Repeated** lines and paragraphs equal an earlier one character by character; the first is not counted.
-
-**Sentence.** Every line that is not blank is at least one. Another begins behind ``. ! ? …`` (or the like of other
-scripts) and closing quotes or brackets, if white space and then anything but a lower-case letter or an end mark
-follows; a full stop behind a single letter, as in "J. Smith", ends none. Behind an end mark of Han script no
-space is needed.
+Each text is read while it is in the processor's cache: once for its lines and paragraphs, once for its words; the word
+n-grams are then found without looking at the text again. Everything is compiled, holds no lock and depends on the texts
+alone. docs/rules.md says for each rule which counts it compares, and what words, lines and paragraphs are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from goldmill.text.characters import (
-    CLASS,
-    CLOSER,
-    COMMA,
-    DIGIT,
-    FORMAT,
-    IDEOGRAPH,
-    INNER,
-    LETTER,
-    LINE_END,
-    LOWER,
-    MARK,
-    SENTENCE_END,
-    SPACE,
-    character,
-    character_table,
+from goldmill.text.bits import (
+    HIGH,
+    continuations,
+    controls,
+    count_bits,
+    equal,
+    first_bit,
+    hash_end,
+    hash_step,
+    keep_first,
+    load,
 )
+from goldmill.text.characters import CLASS, SPACE, TERMINAL, Entries, character, character_table
 from goldmill.text.compiled import compiled
+from goldmill.text.grams import DUPLICATE_GRAMS, MOST_WORDS, TOP_GRAMS, clear, measure_grams, seen
 from goldmill.text.utf8 import Bytes, Offsets, decode, string_buffers
+from goldmill.text.words import Counts, Hashes, Positions, find_words, measure_words
 
-TOP_GRAMS: Final = (2, 3, 4)
-DUPLICATE_GRAMS: Final = (5, 6, 7, 8, 9, 10)
-
-COUNTERS: Final = (
+_LINE_COUNTERS: Final = (
     "chars",  # code points
+    "line_chars",  # the same without line feeds
     "newlines",
-    "lines",
+    "lines",  # as Python's str.splitlines has them
     "bullet_lines",  # first visible character is a bullet (U+2022) or "-"
     "ellipsis_lines",  # last visible characters are "..." or U+2026
-    "non_blank_lines",
-    "terminal_lines",  # not blank, last visible character ends a sentence or a quotation
-    "short_lines",  # not blank, at most 30 characters
-    "duplicate_lines",  # not blank, repeated
+    "runs_of_lines",  # parts between one or more line feeds, empty ones at the ends of the text included
+    "duplicate_lines",  # parts that equal an earlier one
     "duplicate_line_chars",
-    "sentences",
+    "non_blank_lines",  # parts that are not white space only
+    "duplicate_non_blank_line_chars",
+    "terminal_lines",  # not blank, the last character is terminal punctuation
+    "short_lines",  # not blank, at most 30 characters
     "hashes",  # "#"
     "ellipses",  # "..." (not overlapping) and U+2026
-    "curly_brackets",  # "{"
-    "lorem_ipsums",  # "lorem ipsum" in any case
     "paragraphs",
     "duplicate_paragraphs",
     "duplicate_paragraph_chars",
+)
+_WORD_COUNTERS: Final = (
     "words",  # with symbol words
     "non_symbol_words",
     "non_symbol_word_chars",
     "alphabetic_words",  # words with a letter
     "stop_words",  # different ones among the, be, to, of, and, that, have, with
+)
+_GRAM_COUNTERS: Final = (
     "compared_chars",  # characters up to the end of the last word that n-grams were searched in
     *(f"top_{n}_gram_chars" for n in TOP_GRAMS),  # commonest n words, joined by spaces, times their number
     *(f"duplicate_{n}_gram_chars" for n in DUPLICATE_GRAMS),  # n words met before; the search goes on behind them
 )
+COUNTERS: Final = (*_LINE_COUNTERS, *_WORD_COUNTERS, *_GRAM_COUNTERS)
 """Columns of ``count_texts``, all int64."""
 
 SHORT_LINE_CHARS: Final = 30
-# Bounds the memory a text may cost, whatever its length (64 bytes a word): n-grams are searched in the first million
-# words, ten times what Gopher lets pass; lines and paragraphs are compared with the first million different ones.
-COMPARED: Final = 1 << 20
+# Bounds the memory a text may cost, whatever its length: n-grams are searched in the first four million words, forty
+# times what Gopher lets pass; as many lines and paragraphs are compared with each other.
+COMPARED: Final = MOST_WORDS
 
-_FNV_OFFSET = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_ZERO, _ONE = np.uint64(0), np.uint64(1)
-
-# Positions in ``COUNTERS``, for compiled code.
-_LINE_COLUMNS = 0
-_PARAGRAPH_COLUMNS = COUNTERS.index("paragraphs")
-_WORD_COLUMNS = COUNTERS.index("words")
-_TOP_COLUMNS = COUNTERS.index("top_2_gram_chars")
-_DUPLICATE_COLUMNS = COUNTERS.index("duplicate_5_gram_chars")
+_WORD_COLUMNS = len(_LINE_COUNTERS)
+_GRAM_COLUMNS = _WORD_COLUMNS + len(_WORD_COUNTERS)
+_TOP_COLUMNS = _GRAM_COLUMNS + 1
+_DUPLICATE_COLUMNS = _TOP_COLUMNS + len(TOP_GRAMS)
 _COLUMN_COUNT = len(COUNTERS)
 
-_STOP_WORDS = np.array(
-    [int.from_bytes(word.encode(), "little") for word in ("the", "be", "to", "of", "and", "that", "have", "with")]
-)
-
-Counts = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
-Positions = npt.NDArray[np.int32]
+_LINE_FEED, _TAB, _HASH, _STOP, _E2, _C2 = (np.uint64(code) for code in (10, 9, 35, 46, 0xE2, 0xC2))
+_ZERO = np.uint64(0)
 
 
-def count_texts(texts: pa.Array | pa.ChunkedArray) -> pa.RecordBatch:
+def count_texts(texts: pa.Array | pa.ChunkedArray, counters: Collection[str] = COUNTERS) -> pa.RecordBatch:
     """Count in each text what the prose rules compare.
 
     Args:
         texts: string or large_string array without nulls, one document a row.
+        counters: those that are wanted; what none of them needs is not looked for.
 
     Returns:
-        One row a text, one int64 column for each of ``COUNTERS``.
+        One row a text, one int64 column for each of ``counters``, in the order of ``COUNTERS``.
 
     Raises:
         TypeError: if the array holds no strings.
@@ -122,359 +97,287 @@ def count_texts(texts: pa.Array | pa.ChunkedArray) -> pa.RecordBatch:
     """
     data, offsets = string_buffers(texts, "texts")
     counts = np.zeros((len(texts), _COLUMN_COUNT), np.int64)
-    _count(data, offsets, character_table(), _STOP_WORDS, counts)
-    return pa.RecordBatch.from_arrays([pa.array(column) for column in counts.T.copy()], names=list(COUNTERS))
+    grams = any(name in counters for name in _GRAM_COUNTERS)
+    words = grams or any(name in counters for name in _WORD_COUNTERS)
+    _count(data, offsets, character_table(), words, grams, counts)
+    wanted = [index for index, name in enumerate(COUNTERS) if name in counters]
+    columns = [pa.array(np.ascontiguousarray(counts[:, index])) for index in wanted]
+    return pa.RecordBatch.from_arrays(columns, names=[COUNTERS[index] for index in wanted])
 
 
 @compiled
-def _count(data: Bytes, offsets: Offsets, table: Bytes, stop_words: Counts, counts: Counts) -> None:
+def _count(data: Bytes, offsets: Offsets, table: Entries, words: bool, grams: bool, counts: Counts) -> None:
     """Fill ``counts``, shape (texts, counters)."""
     longest = 0
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     # Reserved, not touched: a page costs memory only once a text needs it.
-    capacity = min(longest, COMPARED) + 1
-    size = 4
+    capacity = min(longest, COMPARED) + 2
+    size = 8
     while size < 2 * capacity:
         size *= 2
     keys = np.empty(size, np.uint64)
-    firsts = np.empty(size, np.int32)
     hashes = np.empty(capacity, np.uint64)
-    ends = np.zeros(capacity + 1, np.int64)
+    names = np.empty(capacity, np.uint64)
+    ends = np.zeros(capacity + 1, np.int32)
     groups = np.empty(capacity, np.int32)
     members = np.empty(capacity, np.int32)
     places = np.empty(capacity, np.int32)
     levels = np.empty(capacity, np.uint8)
+    tops = np.empty(3, np.int64)
+    copies = np.zeros(6, np.int64)
+    spans = np.empty(2 * longest + 2, np.int64)
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
         if start == end:
             continue
         out = counts[row]
-        _measure_lines(data, start, end, table, keys, out[_LINE_COLUMNS:])
-        _measure_paragraphs(data, start, end, table, keys, out[_PARAGRAPH_COLUMNS:])
-        compared = _measure_words(data, start, end, table, stop_words, hashes, ends, out[_WORD_COLUMNS:])
-        _measure_grams(hashes, ends, compared, keys, firsts, groups, members, places, levels, out)
-
-
-@compiled
-def _clear(keys: Hashes, items: int) -> int:
-    """Empty a hash table for so many items; returns the shift that leaves an address in it."""
-    bits = 2
-    while (1 << bits) < 2 * items:
-        bits += 1
-    keys[: 1 << bits] = 0
-    return 64 - bits
-
-
-@compiled
-def _seen(keys: Hashes, shift: int, key: np.uint64, full: bool) -> bool:
-    """Whether the table holds the key; adds it, unless the table is full."""
-    key = max(key, _ONE)
-    mask = (1 << (64 - shift)) - 1
-    slot = np.int64((key * _GOLDEN) >> np.uint64(shift))
-    while keys[slot] != _ZERO:
-        if keys[slot] == key:
-            return True
-        slot = (slot + 1) & mask
-    if not full:
-        keys[slot] = key
-    return False
-
-
-@compiled
-def _first(keys: Hashes, firsts: Positions, shift: int, key: np.uint64, position: int) -> int:
-    """Where the key was met first; ``position`` if it is new."""
-    mask = (1 << (64 - shift)) - 1
-    slot = np.int64((key * _GOLDEN) >> np.uint64(shift))
-    while keys[slot] != _ZERO:
-        if keys[slot] == key:
-            return int(firsts[slot])
-        slot = (slot + 1) & mask
-    keys[slot] = key
-    firsts[slot] = position
-    return position
-
-
-@compiled
-def _measure_lines(data: Bytes, start: int, end: int, table: Bytes, keys: Hashes, out: Counts) -> None:
-    newlines = 0
-    for at in range(start, end):
-        newlines += data[at] == 10
-    shift = _clear(keys, min(newlines + 1, COMPARED))
-    chars, lines, bullets, ellipsis_lines, filled, terminal, short = newlines, 0, 0, 0, 0, 0, 0
-    duplicates, duplicate_chars, sentences, hash_signs, ellipses, brackets, lorems = 0, 0, 0, 0, 0, 0, 0
-    at = start
-    while at < end:
-        key = _FNV_OFFSET
-        length = 0  # characters
-        first, last, last_entry, last_dots = 0, 0, 0, 0  # about visible characters
-        dots = 0  # full stops in a row up to here
-        letters = 0  # letters and digits in a row up to here
-        # 1: behind the end mark of a sentence, 2: and behind a space, 3: behind a mark that needs no space
-        ended = 0
-        while at < end:
-            code, behind = decode(data, at)
-            if code == 10:
-                break
-            entry = character(code, table)
-            kind = entry & CLASS
-            key = (key ^ np.uint64(code)) * _FNV_PRIME
-            length += 1
-            if kind == SPACE:
-                dots = 0
-                letters = 0
-                if ended:
-                    ended = 2
-            else:
-                if entry & SENTENCE_END:
-                    if ended or code != 46 or letters != 1:
-                        ended = 3 if code >= 0x3000 else 1
-                elif ended == 2 or not entry & CLOSER:
-                    sentences += ended >= 2 and kind != LOWER
-                    ended = 0
-                if LOWER <= kind <= DIGIT:
-                    letters += 1
-                    if kind == DIGIT:
-                        letters += 1  # a number is no initial
-                elif kind != MARK:
-                    letters = 0
-                if code == 46:
-                    dots += 1
-                    if dots % 3 == 0:
-                        ellipses += 1
-                else:
-                    dots = 0
-                    ellipses += code == 0x2026
-                hash_signs += code == 35
-                brackets += code == 123
-                if code | 0x20 == 108 and _lorem(data, at, end):
-                    lorems += 1
-                if first == 0:
-                    first = code
-                last, last_entry, last_dots = code, entry, dots
-            at = behind
-        at += 1  # the line feed
-        lines += 1
-        chars += length
-        if first != 0:
-            filled += 1
-            sentences += 1
-            bullets += first == 0x2022 or first == 45
-            ellipsis_lines += last_dots >= 3 or last == 0x2026
-            terminal += (last_entry & LINE_END) != 0
-            short += length <= SHORT_LINE_CHARS
-            if _seen(keys, shift, key, filled - duplicates > COMPARED):
-                duplicates += 1
-                duplicate_chars += length
-    out[0], out[1], out[2], out[3], out[4], out[5] = chars, newlines, lines, bullets, ellipsis_lines, filled
-    out[6], out[7], out[8], out[9], out[10] = terminal, short, duplicates, duplicate_chars, sentences
-    out[11], out[12], out[13], out[14] = hash_signs, ellipses, brackets, lorems
-
-
-@compiled
-def _lorem(data: Bytes, at: int, end: int) -> bool:
-    """Whether "lorem ipsum" stands here, in any case."""
-    phrase = b"lorem ipsum"
-    if end - at < len(phrase):
-        return False
-    for index in range(len(phrase)):
-        byte = data[at + index]
-        if byte != phrase[index] and (phrase[index] == 32 or byte | 0x20 != phrase[index]):
-            return False
-    return True
-
-
-@compiled
-def _measure_paragraphs(data: Bytes, start: int, end: int, table: Bytes, keys: Hashes, out: Counts) -> None:
-    # Without white space at the ends.
-    breaks = 0
-    visible = end
-    after = start
-    at = start
-    while at < end:
-        code, behind = decode(data, at)
-        if character(code, table) & CLASS != SPACE:
-            visible = min(visible, at)
-            after = behind
-        elif code == 10 and behind < end and data[behind] == 10:
-            breaks += 1
-        at = behind
-    shift = _clear(keys, min(breaks + 1, COMPARED))
-    paragraphs, duplicates, duplicate_chars = 0, 0, 0
-    at = visible
-    while at < after:
-        key = _FNV_OFFSET
-        length = 0
-        while at < after:
-            code, behind = decode(data, at)
-            if code == 10 and data[behind] == 10:  # there is one: the text ends in a visible character
-                break
-            key = (key ^ np.uint64(code)) * _FNV_PRIME
-            length += 1
-            at = behind
-        while at < after and data[at] == 10:
-            at += 1
-        paragraphs += 1
-        if _seen(keys, shift, key, paragraphs - duplicates > COMPARED):
-            duplicates += 1
-            duplicate_chars += length
-    out[0], out[1], out[2] = paragraphs, duplicates, duplicate_chars
-
-
-@compiled
-def _measure_words(
-    data: Bytes, start: int, end: int, table: Bytes, stop_words: Counts, hashes: Hashes, ends: Counts, out: Counts
-) -> int:
-    """Counts words; leaves the hash of each and the summed lengths up to its end; returns how many it left."""
-    words, proper, proper_chars, alphabetic, compared_chars = 0, 0, 0, 0, 0
-    met = 0  # stop words, one bit each
-    chars = 0
-    at = start
-    while at < end:
-        code, behind = decode(data, at)
-        kind = character(code, table) & CLASS
-        chars += 1
-        if kind in (SPACE, FORMAT):
-            at = behind
+        _measure_lines(data, start, end, table, keys, hashes, names, places, members, out)
+        if not words:
             continue
-        key = (_FNV_OFFSET ^ np.uint64(code)) * _FNV_PRIME
-        length = 1
-        has_letter = LOWER <= kind <= LETTER or kind == IDEOGRAPH
-        is_proper = kind >= LOWER
-        while behind < end:
-            next_code, further = decode(data, behind)
-            next_kind = character(next_code, table) & CLASS
-            if next_kind == MARK:
-                pass
-            elif kind < LOWER:
-                if next_code != code:
-                    break
-            elif kind == IDEOGRAPH:
-                break
-            elif next_kind in (INNER, FORMAT, COMMA):
-                if further == end:
-                    break
-                follower, _ = decode(data, further)
-                follower_kind = character(follower, table) & CLASS
-                if not LOWER <= follower_kind <= DIGIT:
-                    break
-                if next_kind == COMMA and (kind != DIGIT or follower_kind != DIGIT):
-                    break
-            elif next_kind < LOWER or next_kind == IDEOGRAPH:
-                break
-            else:
-                kind = next_kind
-                has_letter |= kind != DIGIT
-            key = (key ^ np.uint64(next_code)) * _FNV_PRIME
-            length += 1
-            behind = further
-        chars += length - 1
-        if is_proper:
-            proper += 1
-            proper_chars += length
-            alphabetic += has_letter
-            if 2 <= length <= 4 and behind - at == length:
-                packed = 0
-                for index in range(length):
-                    packed |= int(data[at + index]) << (8 * index)
-                for index in range(len(stop_words)):
-                    if packed == stop_words[index]:
-                        met |= 1 << index
-        if words < COMPARED:
-            hashes[words] = max(key, _ONE)
-            ends[words + 1] = ends[words] + length
-            compared_chars = chars
-        words += 1
-        at = behind
-    stops = 0
-    while met:
-        stops += met & 1
-        met >>= 1
-    if words <= COMPARED:
-        compared_chars = chars
-    out[0], out[1], out[2], out[3], out[4], out[5] = words, proper, proper_chars, alphabetic, stops, compared_chars
-    return min(words, COMPARED)
+        found = find_words(data, start, end, table, spans)
+        room = hashes[: capacity if grams else 0]
+        measure_words(data, spans, found, table, room, ends, out[_WORD_COLUMNS:])
+        if not grams:
+            continue
+        compared = min(found, COMPARED)
+        out[_GRAM_COLUMNS] = out[0] if compared == found else _length(data, start, spans[2 * compared - 1])
+        tops[:] = 0
+        measure_grams(
+            hashes,
+            ends,
+            compared,
+            keys,
+            names,
+            groups,
+            members,
+            places,
+            levels,
+            out[_TOP_COLUMNS:],
+            tops,
+            out[_DUPLICATE_COLUMNS:],
+            copies,
+        )
+        for n in range(2, 5):
+            out[_TOP_COLUMNS + n - 2] += (n - 1) * tops[n - 2]
 
 
 @compiled
-def _measure_grams(
-    hashes: Hashes,
-    ends: Counts,
-    words: int,
+def _measure_lines(
+    data: Bytes,
+    start: int,
+    end: int,
+    table: Entries,
     keys: Hashes,
-    firsts: Positions,
-    groups: Positions,
-    members: Positions,
-    places: Positions,
-    levels: Bytes,
+    line_keys: Hashes,
+    paragraph_keys: Hashes,
+    line_chars: Positions,
+    paragraph_chars: Positions,
     out: Counts,
 ) -> None:
-    """Characters in the commonest and in the repeated n-grams of ``words`` words.
-
-    An n-gram can only occur twice where both (n-1)-grams in it do, so each n looks at few places that are left from
-    the one before. ``groups`` names an n-gram by the first place where it occurs, ``members`` counts its places;
-    ``levels`` is the largest n that is repeated at a place.
-    """
-    shift = _clear(keys, words)
-    for place in range(words):
-        group = _first(keys, firsts, shift, hashes[place], place)
-        groups[place] = group
-        if group == place:
-            members[place] = 0
-        members[group] += 1
-    left = 0
-    for place in range(words):
-        repeated = members[groups[place]] > 1
-        levels[place] = repeated
-        if repeated:
-            places[left] = place
-            left += 1
-    for n in range(2, 11):
-        shift = _clear(keys, left)
-        tried = 0
-        for index in range(left):
-            place = places[index]
-            if place + n > words or levels[place + 1] < n - 1:
-                continue
-            key = np.uint64(groups[place] + 1) << np.uint64(32) | np.uint64(groups[place + 1])
-            group = _first(keys, firsts, shift, key, place)
-            groups[place] = group
-            if group == place:
-                members[place] = 0
-            members[group] += 1
-            places[tried] = place
-            tried += 1
-        left = 0
-        most, commonest = 1, 0  # where none is repeated, all are the commonest, and the first is taken
-        for index in range(tried):
-            place = places[index]
-            count = members[groups[place]]
-            if count > 1:
-                levels[place] = n
-                places[left] = place
-                left += 1
-                if count > most:
-                    most, commonest = count, place
-        if n <= 4:
-            if n <= words:
-                out[_TOP_COLUMNS + n - 2] = (ends[commonest + n] - ends[commonest] + n - 1) * most
-        elif left > 0:
-            out[_DUPLICATE_COLUMNS + n - 5] = _duplicate_chars(ends, n, groups, members, places, left)
+    """Lines and paragraphs; hashes and lengths of both are left in the arrays on the way."""
+    visible, visible_end = _strip(data, start, end, table)
+    chars, newlines, bullets, ellipsis_lines, filled, terminal, short = 0, 0, 0, 0, 0, 0, 0
+    hash_signs, ellipses = 0, 0
+    lines = 0  # those not empty, which are left in the arrays
+    paragraphs = 0
+    open_paragraph = False
+    other_breaks = False  # whether there are line ends beside the line feed
+    at = start
+    dots_behind = start  # full stops before this place are counted
+    while True:
+        begin = at
+        key = _ZERO
+        continued = 0
+        while True:
+            word = load(data, at)
+            size = min(8, end - at)
+            feed = first_bit(equal(word, _LINE_FEED)) >> 3
+            length = min(size, feed)
+            word = keep_first(word, length)
+            high = word & HIGH
+            continued += count_bits(continuations(word))
+            hash_signs += count_bits(equal(word, _HASH))
+            dots = equal(word, _STOP)
+            while dots != _ZERO:
+                dot = at + (first_bit(dots) >> 3)
+                dots &= dots - np.uint64(1)
+                if dot >= dots_behind and dot + 2 < end and data[dot + 1] == 46 and data[dot + 2] == 46:
+                    ellipses += 1
+                    dots_behind = dot + 3
+            low = keep_first(controls(word), length) & ~equal(word, _TAB)
+            other_breaks |= low != _ZERO
+            if high != _ZERO:
+                leads = equal(word, _E2)
+                while leads != _ZERO:
+                    lead = at + (first_bit(leads) >> 3)
+                    leads &= leads - np.uint64(1)
+                    if data[lead + 1] == 0x80:
+                        ellipses += data[lead + 2] == 0xA6
+                        other_breaks |= data[lead + 2] == 0xA8 or data[lead + 2] == 0xA9
+                leads = equal(word, _C2)
+                while leads != _ZERO:
+                    lead = at + (first_bit(leads) >> 3)
+                    leads &= leads - np.uint64(1)
+                    other_breaks |= data[lead + 1] == 0x85
+            at += length
+            if length < 8 or at == end or data[at] == 10:
+                key = hash_end(key, word)
+                break
+            key = hash_step(key, word)
+        length = at - begin - continued
+        chars += length
+        # A paragraph is the same with the white space at the ends of the text left out.
+        if at > begin and at > visible and begin < visible_end:
+            part_key, part_chars = key, length
+            if begin < visible or at > visible_end:
+                part_begin, part_end = max(begin, visible), min(at, visible_end)
+                part_key = _hash(data, part_begin, part_end)
+                part_chars = _length(data, part_begin, part_end)
+            if open_paragraph:
+                paragraph_keys[paragraphs] = hash_step(paragraph_keys[paragraphs], part_key)
+                paragraph_chars[paragraphs] += part_chars + 1
+            elif paragraphs < len(paragraph_keys) - 1:
+                paragraph_keys[paragraphs] = hash_step(_ZERO, part_key)
+                paragraph_chars[paragraphs] = part_chars
+                open_paragraph = True
+        elif open_paragraph:
+            paragraphs += 1
+            open_paragraph = False
+        if at > begin:
+            first, last, dotted = _ends(data, begin, at, table)
+            blank = first == 0
+            if not blank:
+                filled += 1
+                bullets += first == 0x2022 or first == 45
+                ellipsis_lines += dotted
+                short += length <= SHORT_LINE_CHARS
+                terminal += (character(last, table) & TERMINAL) != 0
+            if lines < len(line_keys):
+                line_keys[lines] = key
+                line_chars[lines] = -length if blank else length
+            lines += 1
+        if at == end:
+            break
+        newlines += 1
+        at += 1
+    if open_paragraph:
+        paragraphs += 1
+    edges = (data[start] == 10) + (data[end - 1] == 10)
+    compared = min(lines, len(line_keys))
+    shift = clear(keys, compared)
+    # A text that begins and ends with line feeds has an empty part at each end: the second repeats the first.
+    duplicates, duplicate_chars, duplicate_filled_chars = int(edges == 2), 0, 0
+    for line in range(compared):
+        if seen(keys, shift, line_keys[line], False):
+            duplicates += 1
+            duplicate_chars += abs(line_chars[line])
+            duplicate_filled_chars += max(0, line_chars[line])
+    out[0], out[1], out[2] = chars + newlines, chars, newlines
+    out[3], out[4], out[5] = newlines + (data[end - 1] != 10), bullets, ellipsis_lines
+    if other_breaks:
+        out[3], out[4], out[5] = _split_lines(data, start, end, table)
+    out[6], out[7], out[8], out[9], out[10] = lines + edges, duplicates, duplicate_chars, filled, duplicate_filled_chars
+    out[11], out[12], out[13], out[14], out[15] = terminal, short, hash_signs, ellipses, paragraphs
+    shift = clear(keys, paragraphs)
+    for paragraph in range(paragraphs):
+        if seen(keys, shift, max(paragraph_keys[paragraph], np.uint64(1)), False):
+            out[16] += 1
+            out[17] += paragraph_chars[paragraph]
 
 
 @compiled
-def _duplicate_chars(ends: Counts, n: int, groups: Positions, members: Positions, places: Positions, left: int) -> int:
-    """Characters in n-grams met before; what lies inside one that was counted is not looked at again."""
+def _hash(data: Bytes, start: int, end: int) -> np.uint64:
+    """The key that ``_measure_lines`` gives a line."""
+    key = _ZERO
+    at = start
+    while end - at > 8:
+        key = hash_step(key, load(data, at))
+        at += 8
+    return hash_end(key, keep_first(load(data, at), end - at))
+
+
+@compiled
+def _length(data: Bytes, start: int, end: int) -> int:
+    """Characters between two positions."""
     chars = 0
-    resume = 0
-    for index in range(left):
-        place = places[index]
-        if place < resume:
-            continue
-        group = groups[place]
-        if members[group] < 0:
-            chars += ends[place + n] - ends[place]
-            resume = place + n
-        else:
-            members[group] = -1  # met; the count is not needed any more
+    for at in range(start, end):
+        chars += data[at] & 0xC0 != 0x80
     return chars
+
+
+@compiled
+def _strip(data: Bytes, start: int, end: int, table: Entries) -> tuple[int, int]:
+    """First byte of the first visible character and byte behind the last; both the end if there is none."""
+    while start < end:
+        code, behind = decode(data, start)
+        if character(code, table) & CLASS != SPACE:
+            break
+        start = behind
+    while end > start:
+        at = end - 1
+        while data[at] & 0xC0 == 0x80:
+            at -= 1
+        code, _ = decode(data, at)
+        if character(code, table) & CLASS != SPACE:
+            break
+        end = at
+    return start, end
+
+
+@compiled
+def _ends(data: Bytes, start: int, end: int, table: Entries) -> tuple[int, int, bool]:
+    """First visible character (0 if there is none), last character, and whether an ellipsis ends what is visible."""
+    at = end - 1
+    while data[at] & 0xC0 == 0x80:
+        at -= 1
+    last, _ = decode(data, at)
+    visible, visible_end = _strip(data, start, end, table)
+    if visible == visible_end:
+        return 0, last, False
+    first, _ = decode(data, visible)
+    return max(first, 1), last, _is_dotted(data, visible, visible_end)
+
+
+@compiled
+def _is_dotted(data: Bytes, start: int, end: int) -> bool:
+    """Whether a text ends in "..." or U+2026."""
+    if end - start < 3:
+        return False
+    one, two, three = data[end - 3], data[end - 2], data[end - 1]
+    return bool((one == 46 and two == 46 and three == 46) or (one == 0xE2 and two == 0x80 and three == 0xA6))
+
+
+@compiled
+def _split_lines(data: Bytes, start: int, end: int, table: Entries) -> tuple[int, int, int]:
+    """Lines, bullet lines and lines that end in an ellipsis, where lines end at any of Unicode's line ends."""
+    lines, bullets, ellipsis_lines = 0, 0, 0
+    at = start
+    while at < end:
+        begin = at
+        stop, at = next_line(data, at, end)
+        lines += 1
+        if stop > begin:
+            first, _, dotted = _ends(data, begin, stop, table)
+            bullets += first == 0x2022 or first == 45
+            ellipsis_lines += dotted
+    return lines, bullets, ellipsis_lines
+
+
+@compiled
+def next_line(data: Bytes, at: int, end: int) -> tuple[int, int]:
+    """End of the line that begins here, and beginning of the next, as Python's str.splitlines has them."""
+    while at < end:
+        byte = data[at]
+        if byte < 32:
+            if byte == 13 and at + 1 < end and data[at + 1] == 10:
+                return at, at + 2
+            if 10 <= byte <= 13 or 28 <= byte <= 30:
+                return at, at + 1
+        elif byte == 0xC2:
+            if data[at + 1] == 0x85:
+                return at, at + 2
+        elif byte == 0xE2 and data[at + 1] == 0x80 and (data[at + 2] == 0xA8 or data[at + 2] == 0xA9):
+            return at, at + 3
+        at += 1
+    return end, end

@@ -1,32 +1,30 @@
-"""Main text of HTML pages (resiliparse), and Markdown without its front matter.
+"""Main text of HTML pages, and Markdown without its front matter.
 
-HTML goes through resiliparse's main-content rules, which drop navigation, side bars, footers, banners, dialogs, scripts
-and hidden elements, and keep headings, paragraphs, lists (bullets and numbers), code blocks with their indentation, and
-table rows (cells apart by tabs). Three things are added here:
+A page is parsed into flat arrays (:mod:`goldmill.text.markup`), rules say which of its texts are main content
+(:mod:`goldmill.text.main_content`), and these are laid out as lines (:mod:`goldmill.text.layout`): navigation, side bars,
+footers, banners, dialogs, comments, scripts and hidden elements go; headings, paragraphs, lists (bullets and numbers), code
+blocks with their indentation, and table rows (cells apart by tabs) stay. All of it is compiled and linear in the size of
+the page, for any markup. docs/decisions/0010-extraction.md says why it is no library.
 
-- A bulleted list within three levels of ``<body>`` is taken for a menu by resiliparse. It is kept when less than half
-  of its text is links, else every simply written page would lose its lists.
-- Its main-content rules walk from each node up to ``<body>``, and it indents each list item by its depth. A page with
-  more than 512 levels, or with so many elements and levels that the walk would take seconds, is read without rules and
-  layout: all visible text, boilerplate included, as one line.
-- Its parser compares each attribute with all earlier ones of the tag. A tag with more than 256 loses its attributes.
-
-So the time for a page is bounded by its size. Markdown stays as it is written: it is readable text, and models should
-learn it. Only the front matter, which is metadata of a publishing tool, goes.
+Markdown stays as it is written: it is readable text, and models should learn it. Only the front matter, which is metadata
+of a publishing tool, goes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding
-from resiliparse.parse.html import DocumentNode, HTMLTree
+
+from goldmill.text.compiled import compiled
+from goldmill.text.layout import MARKER_BYTES, plain, render
+from goldmill.text.main_content import main_content
+from goldmill.text.markup import Codes, parse
+from goldmill.text.utf8 import Bytes, Offsets, string_buffers
 
 
 class Extracted(NamedTuple):
@@ -36,25 +34,6 @@ class Extracted(NamedTuple):
     title: str
 
 
-# Steps from nodes towards <body>, about 40 ns each: two seconds for the worst page that is read by the rules.
-_MAX_STEPS = 50_000_000
-_MAX_DEPTH = 512
-# Attributes a tag may have before they are dropped; a shorter page cannot hold enough of them to matter.
-_MAX_ATTRIBUTES = 256
-_MIN_SIZE_FOR_MANY_ATTRIBUTES = 40_000
-_MENU_DEPTH = 3
-# Lists looked at on each level; 60 us each.
-_MAX_LISTS = 2000
-_MAX_LINK_SHARE = 0.5
-
-_ATTRIBUTE = r"""[\s/]++[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"?+|'[^']*+'?+|[^\s>]*+))?+"""
-_TAG = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    r"|<(?:script|style)\b.*?(?:</(?:script|style)|\Z)"
-    rf"|<(?P<name>[a-z][^\s/>]*+)(?P<attributes>(?:{_ATTRIBUTE})*+)",
-    re.IGNORECASE | re.DOTALL,
-)
-_ATTRIBUTES = re.compile(_ATTRIBUTE)
 # Keys of front matter follow its opening fence at once; a Markdown rule is followed by a blank line or prose.
 _YAML_FRONT_MATTER = (
     r"\A\x{FEFF}?---[ \t]*\r?\n(?:#[^\n]*\n)*[A-Za-z_][\w.-]*[ \t]*:"
@@ -82,20 +61,8 @@ def extract_main_text(html: str | bytes, encoding: str | None = None) -> Extract
         html = _decode(html, encoding)
     # Pairs of surrogates become the character they stand for, lone ones U+FFFD.
     html = html.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if not html or html.isspace():
-        return Extracted("", "")
-    tree = HTMLTree.parse(_drop_endless_attributes(html))
-    title = " ".join((tree.title or "").split())
-    document, body = tree.document, tree.body
-    if document is None or body is None:
-        return Extracted("", title)
-    if _is_too_deep(document, html.count("<")):
-        text = extract_plain_text(tree, main_content=False, preserve_formatting=False, alt_texts=False)
-    else:
-        _shelter_lists(document)
-        text = extract_plain_text(tree, main_content=True, alt_texts=False)
-    lines = (line.rstrip() for line in text.replace("\xa0", " ").split("\n"))
-    return Extracted("\n".join(lines).strip("\n"), title)
+    texts, titles = extract_main_texts(pa.array([html], pa.large_string()))
+    return Extracted(texts[0].as_py(), titles[0].as_py())
 
 
 def extract_main_texts(html: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -106,10 +73,13 @@ def extract_main_texts(html: pa.Array) -> tuple[pa.Array, pa.Array]:
 
     Returns:
         texts and titles, both of the type of ``html``; null where the page is null.
+
+    Raises:
+        TypeError: if ``html`` holds no strings.
     """
-    pages = [None if page is None else extract_main_text(page) for page in html.to_pylist()]
-    texts = pa.array([None if page is None else page.text for page in pages], html.type)
-    return texts, pa.array([None if page is None else page.title for page in pages], html.type)
+    texts, text_ends, titles, title_ends = _extract(*string_buffers(pc.fill_null(html, ""), "html"))
+    nulls = html.is_null() if html.null_count else None
+    return _strings(texts, text_ends, html.type, nulls), _strings(titles, title_ends, html.type, nulls)
 
 
 def drop_front_matter(markdown: pa.Array) -> pa.Array:
@@ -129,46 +99,41 @@ def _decode(html: bytes, encoding: str | None) -> str:
     return str(bytes_to_str(html, detect_encoding(html, from_html_meta=True) or "utf-8", errors="replace"))
 
 
-def _drop_endless_attributes(html: str) -> str:
-    if len(html) < _MIN_SIZE_FOR_MANY_ATTRIBUTES:
-        return html
-
-    def bounded(tag: re.Match[str]) -> str:
-        attributes = tag["attributes"]
-        if attributes is None or len(attributes) <= 2 * _MAX_ATTRIBUTES:
-            return tag[0]
-        many = sum(1 for _ in _ATTRIBUTES.finditer(attributes)) > _MAX_ATTRIBUTES
-        return f"<{tag['name']}" if many else tag[0]
-
-    return _TAG.sub(bounded, html)
-
-
-def _is_too_deep(document: DocumentNode, tags: int) -> bool:
-    """Whether reading a page of at most ``tags`` elements by the rules might exceed the levels or steps allowed."""
-    depth = max(16, min(_MAX_DEPTH, _MAX_STEPS // max(tags, 1)))
-    return tags >= depth and document.query_selector(_chain(depth)) is not None
-
-
-@cache
-def _chain(depth: int) -> str:
-    """A selector for any element with at least ``depth`` - 1 ancestors."""
-    return " > ".join(["*"] * depth)
+@compiled
+def _extract(data: Bytes, offsets: Offsets) -> tuple[Codes, Offsets, Codes, Offsets]:
+    """Texts and titles of pages as bytes and offsets."""
+    pages = len(offsets) - 1
+    texts, titles = np.empty(1 << 16, np.uint8), np.empty(1 << 10, np.uint8)
+    text_ends, title_ends = np.zeros(pages + 1, np.int64), np.zeros(pages + 1, np.int64)
+    for row in range(pages):
+        page = data[offsets[row] : offsets[row + 1]]
+        events, starts, ends, tag_of, parents, flags, count, elements, title_start, title_end = parse(page)
+        kept = main_content(page, events, starts, ends, tag_of, parents, flags, count, elements)
+        # A character reference is at most twice as long when it is decoded, and each item may have a marker.
+        room = np.empty(2 * len(page) + MARKER_BYTES * elements, np.uint8)
+        size = render(page, events, starts, ends, tag_of, kept, count, room)
+        texts = _appended(texts, text_ends[row], room, size)
+        text_ends[row + 1] = text_ends[row] + size
+        size = plain(page, title_start, title_end, room)
+        titles = _appended(titles, title_ends[row], room, size)
+        title_ends[row + 1] = title_ends[row] + size
+    return texts[: text_ends[pages]], text_ends, titles[: title_ends[pages]], title_ends
 
 
-def _shelter_lists(document: DocumentNode) -> None:
-    """Move content lists near ``<body>`` out of reach of the rule that takes them for menus.
+@compiled
+def _appended(held: Codes, size: int, more: Codes, count: int) -> Codes:
+    """``held[:size]`` and ``more[:count]`` in one buffer, which is a larger one if they do not fit."""
+    if size + count > len(held):
+        larger = np.empty(2 * (size + count), np.uint8)
+        larger[:size] = held[:size]
+        held = larger
+    held[size : size + count] = more[:count]
+    return held
 
-    Node lists are sliced, never iterated: resiliparse evaluates the whole query again for each item.
-    """
-    for depth in range(_MENU_DEPTH):
-        for menu in document.query_selector_all("body > " + "* > " * depth + "ul")[:_MAX_LISTS]:
-            links = sum(len(link.text or "") for link in menu.get_elements_by_tag_name("a")[:])
-            if links >= _MAX_LINK_SHARE * len(menu.text or " ") or menu.closest("nav, header, footer, aside"):
-                continue
-            outer = inner = document.create_element("div")
-            for _ in range(_MENU_DEPTH - 1):
-                wrapped = document.create_element("div")
-                inner.append_child(wrapped)
-                inner = wrapped
-            menu.replace_with(outer)
-            inner.append_child(menu)
+
+def _strings(data: Codes, offsets: Offsets, kind: pa.DataType, nulls: pa.Array | None) -> pa.Array:
+    # Texts are never longer than their pages times two, but a string array of pages may hold all that 32 bits count.
+    array = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
+    if nulls is not None:
+        array = pc.if_else(nulls, pa.scalar(None, pa.large_string()), array)
+    return array.cast(kind)

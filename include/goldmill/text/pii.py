@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
 import re2
 
 from goldmill.rules.safety import PiiRules
 from goldmill.text import checksums, scrubbing, word_lists
+from goldmill.text.hints import regions
 from goldmill.text.personal_numbers import (
     CARD_WORDS,
     PHONE_LABELS,
@@ -85,7 +87,24 @@ def _finder(rules: PiiRules) -> scrubbing.Finder:
                 by_type.setdefault(hit.type, []).append(hit)
         return scrubbing.without_overlaps(by_type.get(name, ()) for name in PII_TYPES)
 
-    return find_all
+    return _where_hinted(find_all) if rules.keep_non_public_ips else find_all
+
+
+def _where_hinted(find: scrubbing.Finder) -> scrubbing.Finder:
+    """A finder of the same hits that reads the parts of a text alone that may hold one."""
+
+    def find_hinted(buffer: bytes) -> list[Hit]:
+        parts = regions(buffer)
+        if not len(parts):
+            return []
+        pieces = [buffer[start:end] for start, end in parts.tolist()]
+        starts = np.cumsum([0, *(len(piece) + len(scrubbing.SEPARATOR) for piece in pieces[:-1])])
+        hits = find(scrubbing.SEPARATOR.join(pieces))
+        # A hit lies in one piece: no pattern matches the separator.
+        shifts = (parts[:, 0] - starts)[np.searchsorted(starts, [hit.start for hit in hits], side="right") - 1].tolist()
+        return [Hit(hit.start + shift, hit.end + shift, hit.type) for hit, shift in zip(hits, shifts, strict=True)]
+
+    return find_hinted
 
 
 # ---------------------------------------------------------------------------------------------------------- e-mail

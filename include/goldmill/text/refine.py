@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from goldmill.landing.readers import Fault, Record
+from goldmill.text.c4 import clean_c4_lines
 from goldmill.text.code import judge_code, programming_language
 from goldmill.text.counters import count_texts
 from goldmill.text.decode import DecodeError, decode
@@ -24,7 +25,7 @@ from goldmill.text.language import identify, judge_language
 from goldmill.text.licenses import detect_licenses
 from goldmill.text.minhash import content_hashes, document_ids
 from goldmill.text.pii import scrub
-from goldmill.text.quality import clean_c4_lines, judge_prose
+from goldmill.text.quality import count_for, judge_prose
 from goldmill.text.secrets import scrub_secrets
 from goldmill.text.toxicity import judge_toxicity
 from goldmill.text.verdicts import Check, Verdicts
@@ -243,19 +244,15 @@ def _item_of(matches: pa.StructArray) -> pa.Array:
 
 def _judge_prose(batch: _Batch, recipe: Recipe) -> None:
     """Gopher repetition, Gopher quality, C4 (which edits the text), FineWeb: the order of FineWeb."""
-    counters = count_texts(batch.column("text"))
-    batch.judge(
-        judge_prose(
-            counters,
-            batch.column("language"),
-            gopher_repetition=recipe.gopher_repetition,
-            gopher_quality=recipe.gopher_quality,
-        )
-    )
-    batch.put("text", clean_c4_lines(batch.column("text"), recipe.c4).cast(pa.string()))
+    gopher = (recipe.gopher_repetition, recipe.gopher_quality)
+    counters = count_for(batch.column("text"), *gopher)
+    batch.judge(judge_prose(counters, *gopher, languages=batch.column("language")))
+    cleaned = clean_c4_lines(batch.column("text"), recipe.c4)
+    verdicts = judge_prose(cleaned.counters, recipe.c4)
+    batch.put("text", cleaned.texts.cast(pa.string()))
+    batch.judge(verdicts)
     _judge_emptiness(batch)
-    counters = count_texts(batch.column("text"))
-    batch.judge(judge_prose(counters, batch.column("language"), c4=recipe.c4, fineweb=recipe.fineweb))
+    batch.judge(judge_prose(count_for(batch.column("text"), recipe.fineweb), recipe.fineweb))
 
 
 def _main_texts(pages: pa.Array) -> pa.Array:
@@ -273,7 +270,7 @@ def _documents(batch: _Batch, recipe: Recipe) -> pa.Table:
     secrets = scrub_secrets(batch.column("text"), recipe.secrets)
     personal = scrub(secrets.texts, recipe.pii)
     texts = personal.texts
-    counters = count_texts(texts)
+    counters = count_texts(texts, ("chars", "words", "lines"))
     count = len(batch)
     columns = {
         "outcome": pa.array([DOCUMENT] * count, pa.string()),

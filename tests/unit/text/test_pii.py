@@ -297,6 +297,20 @@ def test_scrubbing_twice_is_scrubbing_once(texts: list[str]) -> None:
     assert find(first.texts, RULES) == []
 
 
+_FILLERS = st.sampled_from(["", " ", "word " * 30, "x" * 400, "ещё раз " * 40, "a-b_c.d: " * 50, "\n" * 3, "的" * 200])
+
+
+@given(st.lists(st.tuples(_FILLERS, _PIECES), max_size=8))
+def test_reading_only_where_hints_are_finds_what_reading_all_finds(parts: list[tuple[str, str]]) -> None:
+    text = "".join(filler + piece for filler, piece in parts)
+    everywhere = PiiRules(keep_non_public_ips=False)  # such addresses may lack a hint, so all is read
+    shared = {"keep_non_public_ips", "ip_address"}
+    by_hints = PiiRules(ip_address="off", **everywhere.model_dump(exclude=shared))
+    assert find(pa.array([text]), by_hints) == find(
+        pa.array([text]), everywhere.model_copy(update={"ip_address": "off"})
+    )
+
+
 @given(any_texts)
 def test_a_batch_gives_what_its_rows_give_alone(texts: list[str]) -> None:
     together = scrub(pa.array(texts, pa.string()), RULES)

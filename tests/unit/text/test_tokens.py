@@ -68,6 +68,39 @@ def test_the_fast_encoder_gives_the_ids_of_the_reference(batch: list[str]) -> No
     assert encode(array, TRAINED).equals(encode(array, REFERENCE))
 
 
+EDGE_CASES = {
+    "empty": "",
+    "one word": "word",
+    "no line end": "a text whose only line does not end",
+    "symbols": "#§$%&/()=?!^°*+~'<>|\\{}[]@€µ" * 20,
+    "blanks": " \t\u00a0\u3000\u2028\v\f\r" * 40,
+    "Chinese": "中文没有空格，所以一个段落就是一个词。" * 20,
+    "Japanese": "日本語の文章はカナと漢字で書かれます。ｶﾅも。" * 20,
+    "Thai": "ภาษาไทยไม่มีช่องว่างระหว่างคำ" * 20,
+    "Arabic": "مرحبًا بالعالَم، هذا نص بالعربية مع تشكيلٍ وأرقام ١٢٣." * 5,
+    "Hindi": "यह हिन्दी में लिखा गया एक वाक्य है।" * 5,
+    "emoji": "👩‍👩‍👧‍👦 🇩🇪 👍🏽 ❤️ 😀" * 10,
+    "combining marks": "e\u0301 a\u030a n\u0303 Z\u0351\u036b\u0343\u036a\u0302" * 10,
+    "CRLF": "first line\r\nsecond line\r\n\r\nthird\rfourth\n",
+    "bullets": "• one\n- two\n  * three\n    1. four\n\t– five\n" * 9,
+    "code": "def f(x):\n\tif x > 0x1F:\n\t\treturn [x**2 for _ in range(10)]  # ok\n" * 9,
+    "digits": "3.14159265358979 1,000,000 0b1010 2026-11-24T12:00:00Z ½ Ⅷ x² " * 9,
+    "long word": "abcdefghij" * 3_000,
+    "long line": "the quick brown fox jumps over the lazy dog, again and again; " * 1_600,
+    "control tokens": "<|endoftext|><|padding|> < |endoftext|> <|endoftext",
+    "other planes": "\U00020000\U0010ffff\ufffd\ufeff\u200b\u200d\x00\x1c\x85\xad",
+}
+
+
+@pytest.mark.parametrize("name", EDGE_CASES)
+def test_edge_cases_have_the_ids_of_the_reference(name: str) -> None:
+    """Against ``tokenizers`` itself, not through any code of ours."""
+    reference = Tokenizer.from_str(TRAINED_JSON.decode())
+    reference.encode_special_tokens = True
+    expected = reference.encode(EDGE_CASES[name], add_special_tokens=False).ids
+    assert encode(pa.array([EDGE_CASES[name]]), TRAINED).to_pylist() == [expected]
+
+
 def test_the_fast_encoder_is_used_where_it_is_proven() -> None:
     pytest.importorskip("fastokens", reason="the fast encoder is not installed; the reference encodes")
     assert TRAINED.fast is not None
