@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,8 @@ class LocalPlatform:
             "spark.log.level": "WARN",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
+            # Not on macOS, whose system libraries do not survive a fork once they are loaded.
+            **({} if sys.platform == "darwin" else {"spark.python.daemon.module": "goldmill.runtime.worker_daemon"}),
             **spark.conf,
         }
 

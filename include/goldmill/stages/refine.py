@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import functions as F
@@ -15,7 +15,7 @@ from goldmill.evaluation_sets import read_sets
 from goldmill.lake.tables import DOCUMENTS, REMOVALS
 from goldmill.landing.objects import LandedObject
 from goldmill.landing.readers import Fault, Record, read_records
-from goldmill.storage import read_text
+from goldmill.storage import read_text, write_text
 from goldmill.text.decontamination import EvaluationIndex, Item, build_index
 from goldmill.text.refine import OUTCOMES, refine_records
 
@@ -34,7 +34,6 @@ _CHUNK_BYTES = 4 * 2**20
 OBJECT = "object"
 _STAGED = OUTCOMES
 for _field in (
-    pa.field("source", pa.string()),
     pa.field("size_bytes", pa.int64()),
     pa.field("records_read", pa.int64()),
     pa.field("kernel_seconds", pa.float64()),
@@ -49,14 +48,15 @@ def refine_documents(context: StageContext) -> None:
     if not context.is_staged("outcomes"):
         context.step("reading and judging")
         groups = balance(read_manifest(spec.manifest_uri), spec.partitions)
-        objects = context.spark.createDataFrame(
-            context.spark.sparkContext.parallelize(groups, len(groups)).flatMap(_as_rows),
-            "uri string, object_key string, source string, data_type string, size_bytes bigint, etag string",
-        )
+        for number, group in enumerate(groups):
+            write_text(_group_uri(context.staged_uri("objects"), number), "".join(map(_as_line, group)))
+        # One row a task, the number of its group: what the group holds each task reads for itself.
+        tasks = context.spark.range(0, len(groups), 1, len(groups))
         context.stage(
             "outcomes",
-            objects.mapInArrow(
-                _refiner(spec.recipe, evaluation_index(spec), context.count), from_arrow_schema(_STAGED)
+            tasks.mapInArrow(
+                _refiner(context.staged_uri("objects"), spec.recipe, evaluation_index(spec), context.count),
+                from_arrow_schema(_STAGED),
             ),
             partition_by=("outcome",),
         )
@@ -103,53 +103,57 @@ def balance(objects: Iterable[LandedObject], partitions: int) -> list[list[Lande
     return groups
 
 
-def _as_rows(group: list[LandedObject]) -> list[tuple[Any, ...]]:
-    return [astuple(item) for item in group]
+def _as_line(item: LandedObject) -> str:
+    return json.dumps(asdict(item)) + "\n"
+
+
+def _group_uri(objects_uri: str, number: int) -> str:
+    return f"{objects_uri}/{number:05}.jsonl"
 
 
 def _refiner(
-    recipe: Recipe, evaluation: EvaluationIndex | None, count: Callable[[int, int], None]
+    objects_uri: str, recipe: Recipe, evaluation: EvaluationIndex | None, count: Callable[[int, int], None]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for row in batch.to_pylist():
-                yield from _refine_object(LandedObject(**row), recipe, evaluation, count)
+            for number in batch["id"].to_pylist():
+                yield from _refine_group(read_manifest(_group_uri(objects_uri, number)), recipe, evaluation, count)
 
     return run
 
 
-def _refine_object(
-    item: LandedObject, recipe: Recipe, evaluation: EvaluationIndex | None, count: Callable[[int, int], None]
+def _refine_group(
+    group: list[LandedObject], recipe: Recipe, evaluation: EvaluationIndex | None, count: Callable[[int, int], None]
 ) -> Iterator[pa.RecordBatch]:
-    records_read = 0
+    records_read = dict.fromkeys(group, 0)
     kernel_seconds = 0.0
-    for chunk in _chunks(read_records(item, recipe.read)):
-        records_read += len(chunk)
+    for chunk in _chunks((item, record) for item in group for record in read_records(item, recipe.read)):
+        for item, _ in chunk:
+            records_read[item] += 1
         started = time.perf_counter()
-        outcome = refine_records(chunk, item.source, item.object_key, recipe, evaluation)
+        outcome = refine_records(chunk, recipe, evaluation)
         kernel_seconds += time.perf_counter() - started
-        yield from _as_batches(outcome, item.source)
-        count(len(chunk), sum(_size(record) for record in chunk))
-    yield pa.RecordBatch.from_pylist(
-        [
-            {
-                "outcome": OBJECT,
-                "object_key": item.object_key,
-                "source": item.source,
-                "size_bytes": item.size_bytes,
-                "records_read": records_read,
-                "kernel_seconds": kernel_seconds,
-            }
-        ],
-        _STAGED,
-    )
+        yield from _as_batches(outcome)
+        count(len(chunk), sum(_size(record) for _, record in chunk))
+    rows = [
+        {
+            "outcome": OBJECT,
+            "object_key": item.object_key,
+            "source": item.source,
+            "size_bytes": item.size_bytes,
+            "records_read": records_read[item],
+            # A chunk holds records of several objects: the group's seconds stand in one row, for the sum.
+            "kernel_seconds": kernel_seconds if item is group[0] else 0.0,
+        }
+        for item in group
+    ]
+    yield pa.RecordBatch.from_pylist(rows, _STAGED)
 
 
-def _as_batches(outcome: pa.Table, source: str) -> Iterator[pa.RecordBatch]:
+def _as_batches(outcome: pa.Table) -> Iterator[pa.RecordBatch]:
     rows = len(outcome)
     columns = {
         **{name: outcome[name] for name in OUTCOMES.names},
-        "source": pa.array([source] * rows, pa.string()),
         "size_bytes": pa.nulls(rows, pa.int64()),
         "records_read": pa.nulls(rows, pa.int64()),
         "kernel_seconds": pa.nulls(rows, pa.float64()),
@@ -157,11 +161,14 @@ def _as_batches(outcome: pa.Table, source: str) -> Iterator[pa.RecordBatch]:
     yield from pa.table(columns, schema=_STAGED).combine_chunks().to_batches()
 
 
-def _chunks(records: Iterator[Record | Fault]) -> Iterator[list[Record | Fault]]:
-    chunk: list[Record | Fault] = []
+_Read = tuple[LandedObject, Record | Fault]
+
+
+def _chunks(records: Iterable[_Read]) -> Iterator[list[_Read]]:
+    chunk: list[_Read] = []
     size = 0
-    for record in records:
-        chunk.append(record)
+    for item, record in records:
+        chunk.append((item, record))
         size += _size(record)
         if len(chunk) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
             yield chunk

@@ -8,8 +8,7 @@ what one rule removes the next does not look at.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -34,13 +33,14 @@ from goldmill.text.verdicts import Check, Verdicts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from goldmill.landing.objects import LandedObject
     from goldmill.recipe import Recipe
     from goldmill.text.decontamination import EvaluationIndex
 
 PROSE, CODE = "prose", "code"
 DOCUMENT, REMOVAL = "document", "removal"
 
-_ORIGIN = [pa.field(name, pa.string()) for name in ("document_id", "object_key", "record_path", "url")]
+_ORIGIN = [pa.field(name, pa.string()) for name in ("document_id", "source", "object_key", "record_path", "url")]
 _DOCUMENT = [
     pa.field("media_type", pa.string()),
     pa.field("kind", pa.string()),
@@ -69,20 +69,10 @@ OUTCOMES = pa.schema([pa.field("outcome", pa.string()), *_ORIGIN, *_DOCUMENT, *_
 """One row a record. ``outcome`` is ``document`` or ``removal``; the columns of the other are null."""
 
 
-@dataclass(frozen=True)
-class _Origin:
-    """The object that the records came from."""
-
-    source: str
-    object_key: str
-    weight: float
-
-
 class _Batch:
     """Documents that are still in, and the rows that have left."""
 
-    def __init__(self, origin: _Origin, table: pa.Table) -> None:
-        self.origin = origin
+    def __init__(self, table: pa.Table) -> None:
         self.table = table
         self.left: list[pa.Table] = []
 
@@ -104,14 +94,11 @@ class _Batch:
         if pc.all(passed).as_py() is not False:
             return
         out = pc.invert(passed)
-        gone = self.table.select(["document_id", "record_path", "url"]).filter(out)
+        gone = self.table.select([field.name for field in _ORIGIN]).filter(out)
         count = len(gone)
         self.left.append(
             _removals(
-                self.origin,
-                gone["document_id"],
-                gone["record_path"],
-                gone["url"],
+                gone,
                 pa.array(["removed"] * count),
                 verdicts.rule.filter(out),
                 verdicts.score.filter(out),
@@ -123,29 +110,23 @@ class _Batch:
 
 
 def refine_records(
-    records: Sequence[Record | Fault],
-    source: str,
-    object_key: str,
-    recipe: Recipe,
-    evaluation: EvaluationIndex | None = None,
+    records: Sequence[tuple[LandedObject, Record | Fault]], recipe: Recipe, evaluation: EvaluationIndex | None = None
 ) -> pa.Table:
-    """Mill one chunk of records of one object.
+    """Mill one chunk of records.
 
     Args:
-        records: what the reader yielded, in any number; all of it is in memory at once.
-        source: name of the source.
-        object_key: path of the object below the landing root.
+        records: what the readers yielded, each with the object that it came from; all of it is in memory at once.
+            Kernels cost by the call too, so records of many small objects belong together.
         recipe: the rules.
         evaluation: items of the recipe's evaluation sets; None where it names none.
 
     Returns:
-        Table of :data:`OUTCOMES`, as many rows as ``records``.
+        Table of :data:`OUTCOMES`, as many rows as ``records``. Which records share a chunk changes no row.
     """
-    origin = _Origin(source, object_key, recipe.source(source).weight)
-    batch = _decode(records, origin)
+    batch = _decode(records)
     if len(batch):
         _extract(batch)
-        _sample(batch, recipe.seed)
+        _sample(batch, recipe)
         parts = [_refine_kind(_only(batch, kind), kind, recipe, evaluation) for kind in (PROSE, CODE)]
         documents = pa.concat_tables([_documents(part, recipe) for part in parts])
         removals = [*batch.left, *(left for part in parts for left in part.left)]
@@ -155,14 +136,17 @@ def refine_records(
     return pa.concat_tables([documents, *removals])
 
 
-def _decode(records: Sequence[Record | Fault], origin: _Origin) -> _Batch:
-    rows: dict[str, list[Any]] = {
-        name: [] for name in ("record_path", "url", "media_type", "encoding", "language", "file_name", "text")
-    }
-    faults: list[tuple[str, str | None, str, str, str]] = []
-    for record in records:
+_DECODED = ("source", "object_key", "record_path", "url", "media_type", "encoding", "language", "file_name", "text")
+_FAULTS = ("source", "object_key", "record_path", "url", "disposition", "rule", "detail")
+
+
+def _decode(records: Sequence[tuple[LandedObject, Record | Fault]]) -> _Batch:
+    rows: list[tuple[str | None, ...]] = []
+    faults: list[tuple[str | None, ...]] = []
+    for landed, record in records:
+        source, key, path = landed.source, landed.object_key, record.record_path
         if isinstance(record, Fault):
-            faults.append((record.record_path, None, record.disposition, record.code, record.message))
+            faults.append((source, key, path, None, record.disposition, record.code, record.message))
             continue
         if isinstance(record.payload, str):
             text, encoding = record.payload, "utf-8"
@@ -170,39 +154,26 @@ def _decode(records: Sequence[Record | Fault], origin: _Origin) -> _Batch:
             try:
                 decoded = decode(record.payload, record.declared_encoding, record.media_type)
             except DecodeError as error:
-                place = f"{origin.object_key}#{record.record_path}" if record.record_path else origin.object_key
-                faults.append((record.record_path, record.url, "quarantined", error.code, f"{place}: {error}"))
+                message = f"{key}#{path}: {error}" if path else f"{key}: {error}"
+                faults.append((source, key, path, record.url, "quarantined", error.code, message))
                 continue
             text, encoding = decoded.text, decoded.encoding
-        rows["record_path"].append(record.record_path)
-        rows["url"].append(record.url)
-        rows["media_type"].append(record.media_type)
-        rows["encoding"].append(encoding)
         # Code has its language from the start; that of prose is identified later.
-        rows["language"].append(programming_language(record.file_name, text.split("\n", 1)[0]))
-        rows["file_name"].append(record.file_name)
-        rows["text"].append(text)
-    table = pa.table({name: pa.array(values, pa.string()) for name, values in rows.items()})
-    batch = _Batch(origin, table)
+        language = programming_language(record.file_name, text.split("\n", 1)[0])
+        rows.append((source, key, path, record.url, record.media_type, encoding, language, record.file_name, text))
+    batch = _Batch(_strings(_DECODED, rows))
     batch.put("kind", pc.if_else(pc.is_valid(batch.column("language")), CODE, PROSE))
     if faults:
-        paths, urls, dispositions, codes, messages = (
-            pa.array(column, pa.string()) for column in zip(*faults, strict=True)
-        )
-        batch.left.append(
-            _removals(
-                origin,
-                _ids(origin, paths, pa.array([""] * len(faults))),
-                paths,
-                urls,
-                dispositions,
-                codes,
-                pa.nulls(len(faults), pa.float64()),
-                pa.nulls(len(faults), pa.float64()),
-                messages,
-            )
-        )
+        broken = _strings(_FAULTS, faults)
+        broken = broken.append_column("document_id", _ids(broken, pa.array([""] * len(broken))))
+        without = pa.nulls(len(broken), pa.float64())
+        batch.left.append(_removals(broken, broken["disposition"], broken["rule"], without, without, broken["detail"]))
     return batch
+
+
+def _strings(names: Sequence[str], rows: Sequence[tuple[str | None, ...]]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    return pa.table([pa.array(column, pa.string()) for column in columns], names=list(names))
 
 
 def _extract(batch: _Batch) -> None:
@@ -214,22 +185,22 @@ def _extract(batch: _Batch) -> None:
         if pc.any(mask).as_py():
             texts = pc.replace_with_mask(texts, mask, extract(texts.filter(mask)).cast(pa.string()))
     batch.put("text", texts)
-    batch.put("document_id", _ids(batch.origin, batch.column("record_path"), texts))
+    batch.put("document_id", _ids(batch.table, texts))
     _judge_emptiness(batch)
 
 
-def _sample(batch: _Batch, seed: int) -> None:
-    """Keep the source's share of documents; the first 32 bits of the id, itself a hash, decide."""
-    if batch.origin.weight >= 1:
+def _sample(batch: _Batch, recipe: Recipe) -> None:
+    """Keep each source's share of documents; the first 32 bits of the id, itself a hash, decide."""
+    weights = np.array([recipe.source(source).weight for source in batch.column("source").to_pylist()], np.float64)
+    if (weights >= 1).all():
         return
     lots = np.array([int(i[:8], 16) for i in batch.column("document_id").to_pylist()], np.uint64)
-    drawn = ((lots * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)) >> np.uint64(32)) / 2.0**32
-    check = Check("source_weight", drawn, drawn >= batch.origin.weight, batch.origin.weight)
-    batch.judge(Verdicts.first([check], len(batch)))
+    drawn = ((lots * np.uint64(0x9E3779B97F4A7C15) + np.uint64(recipe.seed)) >> np.uint64(32)) / 2.0**32
+    batch.judge(Verdicts.first([Check("source_weight", drawn, drawn >= weights, weights)], len(batch)))
 
 
 def _only(batch: _Batch, kind: str) -> _Batch:
-    return _Batch(batch.origin, batch.table.filter(pc.equal(batch.table["kind"], kind)))
+    return _Batch(batch.table.filter(pc.equal(batch.table["kind"], kind)))
 
 
 def _refine_kind(batch: _Batch, kind: str, recipe: Recipe, evaluation: EvaluationIndex | None) -> _Batch:
@@ -303,9 +274,8 @@ def _documents(batch: _Batch, recipe: Recipe) -> pa.Table:
     count = len(batch)
     columns = {
         "outcome": pa.array([DOCUMENT] * count, pa.string()),
-        "document_id": batch.column("document_id"),
-        "object_key": pa.array([batch.origin.object_key] * count, pa.string()),
-        **{name: batch.column(name) for name in ("record_path", "url", "media_type", "kind", "language")},
+        **{field.name: batch.column(field.name) for field in _ORIGIN},
+        **{name: batch.column(name) for name in ("media_type", "kind", "language")},
         "language_score": batch.column("language_score"),
         "encoding": batch.column("encoding"),
         "license": detect_licenses(texts),
@@ -332,35 +302,20 @@ def _add_counts(first: pa.MapArray, second: pa.MapArray) -> pa.MapArray:
     return pa.array(summed, pa.map_(pa.string(), pa.int32()))
 
 
-def _ids(origin: _Origin, record_paths: pa.Array, texts: pa.Array) -> pa.Array:
-    count = len(record_paths)
-    return document_ids(
-        pa.array([origin.source] * count, pa.string()),
-        pa.array([origin.object_key] * count, pa.string()),
-        record_paths,
-        texts,
+def _ids(origin: pa.Table, texts: pa.Array) -> pa.Array:
+    source, object_key, record_path = (
+        origin[name].combine_chunks() for name in ("source", "object_key", "record_path")
     )
+    return document_ids(source, object_key, record_path, texts)
 
 
 def _removals(
-    origin: _Origin,
-    document_id: pa.Array,
-    record_path: pa.Array,
-    url: pa.Array,
-    disposition: pa.Array,
-    rule: pa.Array,
-    score: pa.Array,
-    threshold: pa.Array,
-    detail: pa.Array,
+    origin: pa.Table, disposition: pa.Array, rule: pa.Array, score: pa.Array, threshold: pa.Array, detail: pa.Array
 ) -> pa.Table:
-    count = len(document_id)
     columns = {
-        "outcome": pa.array([REMOVAL] * count, pa.string()),
-        "document_id": document_id,
-        "object_key": pa.array([origin.object_key] * count, pa.string()),
-        "record_path": record_path,
-        "url": url,
-        **{field.name: pa.nulls(count, field.type) for field in _DOCUMENT},
+        "outcome": pa.array([REMOVAL] * len(origin), pa.string()),
+        **{field.name: origin[field.name] for field in _ORIGIN},
+        **{field.name: pa.nulls(len(origin), field.type) for field in _DOCUMENT},
         "disposition": disposition,
         "rule": rule,
         "score": score,
