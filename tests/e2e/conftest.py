@@ -34,7 +34,13 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     for name in ("argparse", "ast", "base64", "bdb", "calendar"):
         land_file(standard_library / f"{name}.py", settings.places.landing_uri, f"vendored/{name}.py")
     land_file(b"\x1f\x8b\x08\x00 not gzip", settings.places.landing_uri, "stdlib/cut.jsonl.gz")
-    with Airflow(home, BUNDLE / "dags", BUNDLE / "plugins", service_environment(settings)) as airflow:
+    # Jobs of a few kilobytes: compiling them well and cutting them fine costs more than it gains.
+    quick = {
+        "GOLDMILL_SPARK__PARTITIONS": "2",
+        "GOLDMILL_SPARK__CONF": json.dumps({"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}),
+    }
+    environment = service_environment(settings) | quick
+    with Airflow(home, BUNDLE / "dags", BUNDLE / "plugins", environment) as airflow:
         airflow.start("api-server", "dag-processor", "triggerer", "scheduler")
         airflow.wait_until_ready()
         api = AirflowApi(airflow.url)
