@@ -52,8 +52,7 @@ EDGE_CASES = {
     "hashes": "# heading of the part\n" * 3 + _PROSE + " #tag" * 30,
     "ellipses": ("and so it goes on and on... " * 4 + "\n") * 8 + _PROSE,
     "Chinese": "磨坊位于两河交汇处,三百年来一直在磨粮食。水轮在洪水之后重建。" * 12,
-    "Japanese": "水車小屋は二つの川が合流する場所に立っている。三百年にわたり穀物を挽いてきた。「本当に？」\n"
-    * 9,
+    "Japanese": "水車小屋は二つの川が合流する場所に立っている。三百年にわたり穀物を挽いてきた。「本当に？」\n" * 9,
     "Thai": "โรงสีตั้งอยู่ที่แม่น้ำสองสายมาบรรจบกันและได้บดเมล็ดพืชมาสามร้อยปีแล้ว " * 15,
     "Arabic": "تقع الطاحونة عند ملتقى النهرين، وقد طحنت الحبوب. هل تعلم ذلك؟\n" * 12,
     "emoji": "Great mill 👍👍🏽 ❤️ 👩‍👩‍👧 fine 🇫🇷 day! " * 30,
@@ -100,11 +99,16 @@ def main() -> int:
     """Parse the command line, judge, compare, show and record; 1 if a decision differs that must not."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--documents", type=int, default=3000, help="real ones beside the edge cases (%(default)s)")
+    made.add_argument("--skip", type=int, default=0, help="real ones to leave out first; such a run is not recorded")
     given = made.parse_args()
     use_environment(SPARK_ENVIRONMENT)
     corpora.build()
-    real = [document["text"] for document in corpora.read("text", given.documents / 50) if document["language"] == "en"]
-    real = [text for text in real if len(text.encode()) <= _LONGEST][: given.documents]
+    real = [
+        document["text"]
+        for document in corpora.read("text", (given.skip + given.documents) / 50)
+        if document["language"] == "en"
+    ]
+    real = [text for text in real if len(text.encode()) <= _LONGEST][given.skip :][: given.documents]
     texts = [*EDGE_CASES.values(), *real]
     ours = decisions(texts)
     with tempfile.TemporaryDirectory() as directory:
@@ -116,7 +120,8 @@ def main() -> int:
     versions = {toolkit: _version(toolkit) for toolkit in _ENVIRONMENTS}
     page = _page(rows, differences, len(real), versions)
     print(page)
-    _record(page, names, texts, ours, versions)
+    if not given.skip:
+        _record(page, names, texts, ours, versions)
     return 1 if differences else 0
 
 

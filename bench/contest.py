@@ -73,12 +73,14 @@ def main() -> int:
         corpora.build()
         for megabytes in [given.megabytes] if given.megabytes else getattr(module, "SIZES", [None]):
             try:
-                results += _results(module, hold(module, megabytes, given.repeat, given.against), megabytes, facts)
+                held = _results(module, hold(module, megabytes, given.repeat, given.against), megabytes, facts)
             except ContestError as error:
                 print(error, file=sys.stderr)
                 failed = True
-    if not given.megabytes and not given.against:
-        _record(results)
+                continue
+            results += held
+            if not given.megabytes and not given.against:
+                _record(held)
     show({"machine": facts, "results": results}, [_table(results)], as_json=given.json)
     return 1 if failed else 0
 

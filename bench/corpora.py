@@ -31,6 +31,7 @@ import subprocess
 import sys
 import tarfile
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,16 +117,41 @@ def main() -> int:
 
 
 def read(corpus: str, megabytes: float | None = None) -> list[dict[str, Any]]:
-    """The documents of a corpus, or the first of them that have ``megabytes`` of content."""
-    documents = []
+    """The documents of a corpus, or the first of them that have ``megabytes`` of content.
+
+    Where that is more than there is, variations follow: a document of which every second line is that of another
+    document of the same source, each time of a further one. They look like the corpus and share a third of their
+    shingles with a document of it, so that near duplicates stay as rare as they are. They are for measuring how cost
+    grows, not for measuring quality.
+    """
+    documents: list[dict[str, Any]] = []
     left = float("inf") if megabytes is None else megabytes * 1e6
+    content = CONTENT[corpus]
     with path(corpus).open(encoding="utf-8") as lines:
-        for line in lines:
+        for document in chain(map(json.loads, lines), _variations(documents, content) if megabytes else ()):
+            documents.append(document)
+            left -= len(document[content].encode())
             if left <= 0:
                 break
-            documents.append(json.loads(line))
-            left -= len(documents[-1][CONTENT[corpus]].encode())
     return documents
+
+
+def _variations(documents: list[dict[str, Any]], content: str) -> Iterator[dict[str, Any]]:
+    # The caller adds the variations to the list: none are made of those.
+    originals: list[dict[str, Any]] = list(documents)
+    by_source: dict[str, list[list[str]]] = defaultdict(list)
+    places = []
+    for document in originals:
+        places.append(len(by_source[document["source"]]))
+        by_source[document["source"]].append(document[content].split("\n"))
+    for turn in range(1, max(map(len, by_source.values()), default=0)):
+        for document, place in zip(originals, places, strict=True):
+            siblings = by_source[document["source"]]
+            lines = list(siblings[place])
+            other = siblings[(place + turn) % len(siblings)]
+            lines[1::2] = (other[at] if at < len(other) else lines[at] for at in range(1, len(lines), 2))
+            if turn < len(siblings) and lines != siblings[place]:
+                yield document | {"id": f"{document['id']}#{turn}", content: "\n".join(lines)}
 
 
 def path(corpus: str) -> Path:

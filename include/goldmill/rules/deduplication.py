@@ -114,7 +114,7 @@ class MinHashConfig(BaseModel):
 
 
 class DeduplicationRules(BaseModel):
-    """Which kinds of duplicates are removed, in this order: same text, same URL, near the same text."""
+    """Which kinds of duplicates are removed; where more than one holds, the first is the reason that is given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from goldmill.rules.quality import C4Rules
 from goldmill.text.characters import CLASS, DECIMAL, SPACE, Entries, character, character_table
 from goldmill.text.compiled import compiled
-from goldmill.text.counters import next_line
+from goldmill.text.counters import next_line, strip
 from goldmill.text.sentences import sentences_between
 from goldmill.text.utf8 import Bytes, Offsets, decode, string_buffers
 from goldmill.text.words import Counts
@@ -193,20 +193,7 @@ def _survey(data: Bytes, start: int, end: int, table: Entries) -> tuple[int, int
 @compiled
 def _trim(out: Bytes, start: int, end: int, table: Entries) -> int:
     """Take the white space from the ends of what was written; returns its new end."""
-    first = start
-    while first < end:
-        code, behind = decode(out, first)
-        if character(code, table) & CLASS != SPACE:
-            break
-        first = behind
-    while end > first:
-        last = end - 1
-        while out[last] & 0xC0 == 0x80:
-            last -= 1
-        code, _ = decode(out, last)
-        if character(code, table) & CLASS != SPACE:
-            break
-        end = last
+    first, end = strip(out, start, end, table)
     if first > start:
         for at in range(first, end):
             out[start + at - first] = out[at]

@@ -20,6 +20,7 @@ from goldmill.text.bits import (
     count_bits,
     equal,
     first_bit,
+    hash_bytes,
     hash_end,
     hash_step,
     keep_first,
@@ -176,7 +177,7 @@ def _measure_lines(
     out: Counts,
 ) -> None:
     """Lines and paragraphs; hashes and lengths of both are left in the arrays on the way."""
-    visible, visible_end = _strip(data, start, end, table)
+    visible, visible_end = strip(data, start, end, table)
     chars, newlines, bullets, ellipsis_lines, filled, terminal, short = 0, 0, 0, 0, 0, 0, 0
     hash_signs, ellipses = 0, 0
     lines = 0  # those not empty, which are left in the arrays
@@ -232,7 +233,7 @@ def _measure_lines(
             part_key, part_chars = key, length
             if begin < visible or at > visible_end:
                 part_begin, part_end = max(begin, visible), min(at, visible_end)
-                part_key = _hash(data, part_begin, part_end)
+                part_key = hash_bytes(data, part_begin, part_end)
                 part_chars = _length(data, part_begin, part_end)
             if open_paragraph:
                 paragraph_keys[paragraphs] = hash_step(paragraph_keys[paragraphs], part_key)
@@ -287,17 +288,6 @@ def _measure_lines(
 
 
 @compiled
-def _hash(data: Bytes, start: int, end: int) -> np.uint64:
-    """The key that ``_measure_lines`` gives a line."""
-    key = _ZERO
-    at = start
-    while end - at > 8:
-        key = hash_step(key, load(data, at))
-        at += 8
-    return hash_end(key, keep_first(load(data, at), end - at))
-
-
-@compiled
 def _length(data: Bytes, start: int, end: int) -> int:
     """Characters between two positions."""
     chars = 0
@@ -307,7 +297,7 @@ def _length(data: Bytes, start: int, end: int) -> int:
 
 
 @compiled
-def _strip(data: Bytes, start: int, end: int, table: Entries) -> tuple[int, int]:
+def strip(data: Bytes, start: int, end: int, table: Entries) -> tuple[int, int]:
     """First byte of the first visible character and byte behind the last; both the end if there is none."""
     while start < end:
         code, behind = decode(data, start)
@@ -332,7 +322,7 @@ def _ends(data: Bytes, start: int, end: int, table: Entries) -> tuple[int, int, 
     while data[at] & 0xC0 == 0x80:
         at -= 1
     last, _ = decode(data, at)
-    visible, visible_end = _strip(data, start, end, table)
+    visible, visible_end = strip(data, start, end, table)
     if visible == visible_end:
         return 0, last, False
     first, _ = decode(data, visible)

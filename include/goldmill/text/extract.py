@@ -1,13 +1,13 @@
 """Main text of HTML pages, and Markdown without its front matter.
 
 A page is parsed into flat arrays (:mod:`goldmill.text.markup`), rules say which of its texts are main content
-(:mod:`goldmill.text.main_content`), and these are laid out as lines (:mod:`goldmill.text.layout`): navigation, side bars,
-footers, banners, dialogs, comments, scripts and hidden elements go; headings, paragraphs, lists (bullets and numbers), code
-blocks with their indentation, and table rows (cells apart by tabs) stay. All of it is compiled and linear in the size of
-the page, for any markup. docs/decisions/0010-extraction.md says why it is no library.
+(:mod:`goldmill.text.main_content`), and these are laid out as lines (:mod:`goldmill.text.layout`): navigation, side
+bars, footers, banners, dialogs, comments, scripts and hidden elements go; headings, paragraphs, lists (bullets and
+numbers), code blocks with their indentation, and table rows (cells apart by tabs) stay. All of it is compiled and
+linear in the size of the page, for any markup. docs/decisions/0013-extraction.md says why it is no library.
 
-Markdown stays as it is written: it is readable text, and models should learn it. Only the front matter, which is metadata
-of a publishing tool, goes.
+Markdown stays as it is written: it is readable text, and models should learn it. Only the front matter, which is
+metadata of a publishing tool, goes.
 """
 
 from __future__ import annotations

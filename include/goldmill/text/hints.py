@@ -1,8 +1,8 @@
 """Where in a text personal data can be: a first look in compiled code, so that patterns read little of most texts.
 
 Every find holds one of a few things: an ``@``, six digits close together, dots or colons between digits, the first
-letters of a provider's keys. (IP addresses that are not public may hold none of them.) What lies farther from all of them
-than any pattern or context reaches is not read again.
+letters of a provider's keys. (IP addresses that are not public may hold none of them.) What lies farther from all of
+them than any pattern or context reaches is not read again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ _MOST_RIGHT: Final = 1_100
 _DIGIT_SPAN: Final = 24  # of six digits
 _KEY_BYTES: Final = 15
 _START_BYTES: Final = 8
+# Most blocks of prose have nothing that a hint is made of. A key in capital letters has 20 of them or of digits.
+_BLOCK: Final = 64
+_CAPITALS: Final = 8
 
 _NONE: Final = 0
 _DIGIT: Final = 1
@@ -77,51 +80,76 @@ def _regions(data: Bytes, kinds: Bytes, starts: npt.NDArray[np.bool_]) -> npt.ND
     a, b, c, d, e = -100, -100, -100, -100, -100
     dot, colon = -100, -100
     previous = _NONE
-    for at in range(size):
-        kind = kinds[data[at]]
-        if kind == _LETTER:
-            if previous in (_LETTER, _DIGIT) or at + 1 == size:
+    done = 0
+    while done < size:
+        if not _holds_hints(data, done, size):
+            done += _BLOCK
+            previous = kinds[data[min(done, size) - 1]]
+            continue
+        begin, done = done, min(done + _BLOCK, size)
+        for at in range(begin, done):
+            kind = kinds[data[at]]
+            if kind == _LETTER:
+                if previous in (_LETTER, _DIGIT) or at + 1 == size:
+                    previous = kind
+                    continue
+                previous = kind
+                if not starts[np.int64(data[at]) << 8 | data[at + 1]] or not _is_key(data, kinds, at, size):
+                    continue
+            elif kind in (_NONE, _OF_KEYS):
                 previous = kind
                 continue
-            previous = kind
-            if not starts[np.int64(data[at]) << 8 | data[at + 1]] or not _is_key(data, kinds, at, size):
-                continue
-        elif kind in (_NONE, _OF_KEYS):
-            previous = kind
-            continue
-        elif kind == _DIGIT:
-            previous = kind
-            oldest = a
-            a, b, c, d, e = b, c, d, e, at
-            if at - oldest >= _DIGIT_SPAN:
-                continue
-        elif kind == _DOT:
-            is_inner = previous == _DIGIT
-            previous = kind
-            if not is_inner:
-                continue
-            before = dot
-            dot = at
-            if at - before > 4:
-                continue
-        elif kind == _COLON:
-            previous = kind
-            before = colon
-            colon = at
-            # A public address begins with 2 or 3, and its second colon comes nine bytes later at most.
-            if at - before > 5 or at - e > 10:
-                continue
-        else:
-            previous = kind
-        if first >= 0 and at - last > 2 * _REACH:
-            count, found = _close(data, first, last, found, count)
-            first = at
-        elif first < 0:
-            first = at
-        last = at
+            elif kind == _DIGIT:
+                previous = kind
+                oldest = a
+                a, b, c, d, e = b, c, d, e, at
+                if at - oldest >= _DIGIT_SPAN:
+                    continue
+            elif kind == _DOT:
+                is_inner = previous == _DIGIT
+                previous = kind
+                if not is_inner:
+                    continue
+                before = dot
+                dot = at
+                if at - before > 4:
+                    continue
+            elif kind == _COLON:
+                previous = kind
+                before = colon
+                colon = at
+                # A public address begins with 2 or 3, and its second colon comes nine bytes later at most.
+                if at - before > 5 or at - e > 10:
+                    continue
+            else:
+                previous = kind
+            if first >= 0 and at - last > 2 * _REACH:
+                count, found = _close(data, first, last, found, count)
+                first = at
+            elif first < 0:
+                first = at
+            last = at
     if first >= 0:
         count, found = _close(data, first, last, found, count)
     return found[:count]
+
+
+@compiled
+def _holds_hints(data: Bytes, start: int, size: int) -> bool:
+    """Whether a block, or what follows at once, has what a hint is made of.
+
+    That is a digit, an ``@``, the mark behind the beginning of a key in small letters, "AI", "SG", or many capitals.
+    """
+    seen = np.uint8(0)
+    capitals = np.uint8(0)
+    for at in range(start, min(start + _BLOCK + _START_BYTES, size - 1)):
+        byte, after = data[at], data[at + 1]
+        seen |= np.uint8(byte - np.uint8(48) < np.uint8(10)) | np.uint8(byte == 64)
+        seen |= np.uint8(byte == 95) | np.uint8(byte == 45)
+        seen |= np.uint8(byte == 65) & np.uint8(after == 73) | np.uint8(byte == 83) & np.uint8(after == 71)
+        capitals += np.uint8(byte - np.uint8(65) < np.uint8(26))
+    # The last byte of all has none behind it.
+    return bool(seen != 0 or capitals >= _CAPITALS or start + _BLOCK + _START_BYTES >= size)
 
 
 @compiled

@@ -1,14 +1,15 @@
 """The texts of a parsed page as lines, in compiled code: paragraphs, lists, code and tables as a reader sees them.
 
-Blocks such as paragraphs and headings are apart by a blank line, others begin a new line; white space collapses except in
-``<pre>``; items have a bullet or a number, indented by their depth; cells of a row are apart by tabs. Character references
-are decoded as the HTML standard has it (https://html.spec.whatwg.org/multipage/named-characters.html); soft hyphens and
-null bytes go, spaces that do not break become spaces.
+Blocks such as paragraphs and headings are apart by a blank line, others begin a new line; white space collapses except
+in ``<pre>``; items have a bullet or a number, indented by their depth; cells of a row are apart by tabs. Character
+references are decoded as the HTML standard has it (https://html.spec.whatwg.org/multipage/named-characters.html); soft
+hyphens and null bytes go, spaces that do not break become spaces.
 """
 
 from __future__ import annotations
 
 from html.entities import html5
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,8 +28,8 @@ MARKER_BYTES = 2 * _MAX_INDENT + 8
 _BREAKS = np.zeros(TAGS, np.int64)
 _BREAKS[
     tags(
-        "address article aside caption center dd details dir div dt fieldset figcaption footer form header hgroup hr legend"
-        " li listing main nav option search section summary tr thead tbody tfoot br"
+        "address article aside caption center dd details dir div dt fieldset figcaption footer form header hgroup hr"
+        " legend li listing main nav option search section summary tr thead tbody tfoot br"
     )
 ] = 1
 _BREAKS[tags("blockquote dl figure h1 h2 h3 h4 h5 h6 p pre xmp ol ul menu table")] = 2
@@ -214,9 +215,7 @@ def _mark(out: Codes, size: int, depth: int, ordered: bool, number: int) -> int:
 
 
 @compiled
-def _write(
-    data: Bytes, at: int, end: int, out: Codes, size: int, space: bool, verbatim: bool
-) -> tuple[int, bool]:
+def _write(data: Bytes, at: int, end: int, out: Codes, size: int, space: bool, verbatim: bool) -> tuple[int, bool]:
     """Write a text; ``space`` says whether white space is due before the next character, on entry and on return."""
     while at < end:
         byte = data[at]

@@ -1,10 +1,11 @@
 """Which texts of a parsed page are its main content: rules over flat arrays, in compiled code.
 
-What is never content goes first: navigation, asides, footers, forms' controls, dialogs, what is hidden, and elements whose
-class or id says that they are advertisements, comments, links to share, ... as long as they hold the smaller part of the
-page. Prose is then told from the rest by its blocks: text with punctuation, or long, most of it outside of links. From the
-root, the walk goes on to the child that holds four fifths of the prose, and ends where the prose is spread over children:
-that is the container of the content. Within it all is kept but lists, paragraphs and sections that are mostly links.
+What is never content goes first: navigation, asides, footers, forms' controls, dialogs, what is hidden, and elements
+whose class or id says that they are advertisements, comments, links to share, ... as long as they hold the smaller part
+of the page. Prose is then told from the rest by its blocks: text with punctuation, or long, most of it outside of
+links. From the root, the walk goes on to the child that holds four fifths of the prose, and ends where the prose is
+spread over children: that is the container of the content. Within it all is kept but lists, paragraphs and sections
+that are mostly links; of what is around it, the paragraphs that lead to it.
 
 The rules and their numbers were chosen on the development half of ``bench/labelled_pages.py``; the idea of a container
 that is found by the text of its blocks goes back to Readability (Arc90, 2009), that of blocks judged by their links to
@@ -12,6 +13,8 @@ Kohlschütter, Fankhauser and Nejdl, "Boilerplate Detection using Shallow Text F
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +36,13 @@ _CONTAINER_SHARE = 0.8
 _LARGE = 0.5
 _BOX_PROSE, _BOX_WIDTH = 0.9, 100
 _LINK_PROSE = 0.1
-# Pages with less prose than this may hide it until a script shows it; then what is hidden counts, if it is this much more.
+# Pages with less prose than this may hide it until a script shows it; then what is hidden counts, if it is this much
+# more.
 _LITTLE_PROSE, _MUCH_MORE = 200, 4
 
 _NEVER = tags(
-    "applet audio button canvas datalist dialog frameset iframe map meter noframes noscript object option progress select svg"
-    " video"
+    "applet audio button canvas datalist dialog frameset iframe map meter noframes noscript object option progress"
+    " select svg video"
 )
 _FURNITURE_TAGS = tags("aside footer menu nav")
 _CONTAINERS = tags("article blockquote center div form main section td")
@@ -49,7 +53,7 @@ _HEADINGS = tags("h1 h2 h3 h4 h5 h6")
 _MAX_LINKS = np.full(TAGS, np.inf)
 _MAX_LINKS[tags("article blockquote center dd div dl dt figure form header li ol section ul")] = 0.5
 _MAX_LINKS[tags("figcaption h2 h3 h4 h5 h6 p")] = 0.8
-_PRE, _HEADER = TAG["pre"], TAG["header"]
+_PRE, _HEADER, _P = TAG["pre"], TAG["header"], TAG["p"]
 _SPACE = np.zeros(256, np.bool_)
 _SPACE[list(b" \t\n\r\f\v")] = True
 _PUNCTUATION = np.zeros(256, np.bool_)
@@ -68,7 +72,7 @@ def main_content(
     count: int,
     elements: int,
 ) -> Mask:
-    """Which events are texts of the main content, of shape (count,); the arguments are what ``markup.parse`` returns."""
+    """Which events are texts of the main content, of shape (count,); the arguments are those of ``markup.parse``."""
     blocks = np.zeros(elements, np.int32)
     headed = np.zeros(elements, np.bool_)
     for element in range(1, elements):
@@ -89,13 +93,20 @@ def main_content(
     if _drop_furniture(tag_of, parents, flags, headed, total, prose, dropped, elements):
         total, links, prose = _sums(events, ends, tag_of, parents, blocks, widths, marks, dropped, count, elements)
     container = _container(tag_of, parents, total, links, prose, elements)
-    inside = np.zeros(elements, np.bool_)
+    inside, above = np.zeros(elements, np.bool_), np.zeros(elements, np.bool_)
     inside[container] = True
-    for element in range(container + 1, elements):
-        if dropped[element] or not inside[parents[element]]:
+    at = container
+    while at > 0:
+        at = signed(parents[at])
+        above[at] = True
+    for element in range(1, elements):
+        if dropped[element] or inside[element]:
             continue
-        linked = links[element] > _MAX_LINKS[tag_of[element]] * total[element]
-        inside[element] = not (linked and prose[element] < _LINK_PROSE * total[element])
+        if inside[parents[element]]:
+            linked = links[element] > _MAX_LINKS[tag_of[element]] * total[element]
+            inside[element] = not (linked and prose[element] < _LINK_PROSE * total[element])
+        elif element < container and above[parents[element]]:
+            inside[element] = tag_of[element] == _P and prose[element] > 0
     kept = np.zeros(count, np.bool_)
     for event in range(count):
         if ends[event] > 0:
@@ -104,7 +115,7 @@ def main_content(
 
 
 @compiled
-def _holder(number: int) -> int:
+def _holder(number: np.integer[Any]) -> int:
     """The element that holds a text."""
     return signed(number) if number >= 0 else -1 - signed(number)
 
@@ -157,13 +168,13 @@ def _sums(
     count: int,
     elements: int,
 ) -> tuple[Integers, Integers, Integers]:
-    """Widths of all text, of text in links and of prose in each element that is not dropped, each of shape (elements,)."""
+    """Widths of all text, of text in links and of prose in each element, less what is dropped; shape (elements,)."""
     total, links, prose = np.zeros(elements, np.int32), np.zeros(elements, np.int32), np.zeros(elements, np.int32)
     punctuation = np.zeros(elements, np.int32)
     for event in range(count):
         if ends[event] <= 0 or not widths[event]:
             continue
-        number = signed(events[event])
+        number = events[event]
         holder = _holder(number)
         if dropped[holder]:
             continue
@@ -198,7 +209,7 @@ def _drop_furniture(
     dropped: Mask,
     elements: int,
 ) -> bool:
-    """Add to ``dropped`` what is furniture by its tag or class, and headers without a heading; says if there was any."""
+    """Add to ``dropped`` what is furniture by tag or class, and headers without a heading; says if there was any."""
     any_dropped = False
     for element in range(1, elements):
         if dropped[parents[element]]:

@@ -2,9 +2,9 @@
 
 The parser follows the HTML standard (https://html.spec.whatwg.org/multipage/parsing.html) where it decides what text is
 and which element holds it: comments, raw text, attributes in any quotes, elements that end without an end tag (``<p>``,
-``<li>``, cells, rows), end tags that end what is open inside, tags that match nothing. It leaves out what changes neither:
-``<html>``, ``<head>`` and ``<body>`` (their contents belong to the root), formatting such as ``<b>``, and moving text out
-of tables. Nesting is kept to 512 levels; deeper elements belong to the 512th.
+``<li>``, cells, rows), end tags that end what is open inside, tags that match nothing. It leaves out what changes
+neither: ``<html>``, ``<head>`` and ``<body>`` (their contents belong to the root), formatting such as ``<b>``, and
+moving text out of tables. Nesting is kept to 512 levels; deeper elements belong to the 512th.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Hashes = npt.NDArray[np.uint64]
 MAX_DEPTH = 512
 _INLINE_DEPTH = 32
 
-# Flags of an element, from its attributes: not shown, or by its role no content; words in its class or id for what is no
-# content; those for a box, which may be either.
+# Flags of an element, from its attributes: not shown, or by its role no content; words in its class or id for what is
+# no content; those for a box, which may be either.
 HIDDEN, FURNITURE, BOX = 1, 2, 4
 
 _ROOT = 0
@@ -83,7 +83,8 @@ _VOID = tags("area base basefont bgsound br col embed frame hr img input link me
 _RAW = tags("script style textarea title xmp iframe noembed noframes template")
 _IGNORED = tags("html head body")
 _FORMATTING = tags(
-    "abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark nobr q s samp small strike strong sub sup tt u var"
+    "abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark nobr q s samp small strike strong sub sup"
+    " tt u var"
 )
 _INLINE = tags("a label map object output picture ruby span time audio video canvas button select meter progress")
 _INLINE[0] = True
@@ -94,8 +95,8 @@ _ENDS_NOTHING, _ENDS_P, _ENDS_ITEM, _ENDS_TERM, _ENDS_ROW, _ENDS_CELL, _ENDS_GRO
 _ENDS = np.zeros(TAGS, np.int64)
 for _names, _what in (
     (
-        "address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer form h1 h2 h3 h4"
-        " h5 h6 header hgroup hr listing main menu nav ol p pre search section summary table ul xmp",
+        """address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer form
+        h1 h2 h3 h4 h5 h6 header hgroup hr listing main menu nav ol p pre search section summary table ul xmp""",
         _ENDS_P,
     ),
     ("li", _ENDS_ITEM),
@@ -112,15 +113,15 @@ _TAG_KEYS, _TAG_VALUES = lookup_table(TAG)
 # Words of class and id, apart at hyphens, underscores and capitals, that say what an element is for.
 _FURNITURE = """
 breadcrumb breadcrumbs cookie cookies consent gdpr newsletter subscribe subscription signup login signin addthis related
-recommended recommendation recommendations recirc trending popular mostread outbrain taboola modal popup overlay lightbox
-paywall pagination pager pagenav paginator skiplink footer masthead headerlink noprint disclaimer copyright tagcloud docnav
-navheader navfooter sphinxsidebar comment comments commentlist commenting commentaires kommentare comentarios disqus respond
-reply replies discussion
+recommended recommendation recommendations recirc trending popular mostread outbrain taboola modal popup overlay
+lightbox paywall pagination pager pagenav paginator skiplink footer masthead headerlink noprint disclaimer copyright
+tagcloud docnav navheader navfooter sphinxsidebar comment comments commentlist commenting commentaires kommentare
+comentarios disqus respond reply replies discussion
 """.split()
 _BOXES = """
-ad ads adsense advert advertisement advertising banner share sharing sharebar sharedaddy shares social socials promo promos
-promotion promoted sponsor sponsored sponsors sidebar sidebars rail nav navbar navbox navigation navi menu menus submenu
-toolbar toolbox topbar teaser teasers tools utilities relations skip jumplinks toplink siblings
+ad ads adsense advert advertisement advertising banner share sharing sharebar sharedaddy shares social socials promo
+promos promotion promoted sponsor sponsored sponsors sidebar sidebars rail nav navbar navbox navigation navi menu menus
+submenu toolbar toolbox topbar teaser teasers tools utilities relations skip jumplinks toplink siblings
 """.split()
 # "has-sidebar", "no-footer", "with-comments": said of what is not the thing itself.
 _NEGATION = 128
@@ -131,7 +132,8 @@ _WORDS = (
 )
 _WORD_KEYS, _WORD_VALUES = lookup_table(_WORDS)
 _ROLES = dict.fromkeys(
-    "alert alertdialog banner complementary contentinfo dialog menu menubar navigation search tablist toolbar tooltip".split(),
+    """alert alertdialog banner complementary contentinfo dialog menu menubar navigation search tablist toolbar
+    tooltip""".split(),
     HIDDEN,
 )
 _ROLE_KEYS, _ROLE_VALUES = lookup_table(_ROLES)
@@ -157,9 +159,7 @@ _LETTER = np.zeros(256, np.bool_)
 _LETTER[list(range(65, 91)) + list(range(97, 123))] = True
 _WORD_BYTE = _LETTER.copy()
 _WORD_BYTE[48:58] = True
-_LT, _GT, _SLASH, _EQUALS, _QUOTE, _APOSTROPHE, _DASH, _MARK, _BLANK = (
-    ord(character) for character in "<>/=\"'-! "
-)
+_LT, _GT, _SLASH, _EQUALS, _QUOTE, _APOSTROPHE, _DASH, _MARK, _BLANK = (ord(character) for character in "<>/=\"'-! ")
 _LINK_TAG, _TITLE = TAG["a"], TAG["title"]
 _P, _SVG = TAG["p"], TAG["svg"]
 _D, _N = ord("d"), ord("n")
@@ -174,9 +174,9 @@ def parse(
     """Elements and texts of the page ``data``, UTF-8 of less than 2**31 bytes.
 
     Returns:
-        Events in the order of the page, of shape (events,): the number of an element that opens, -1 less the number of one
-        that closes, or with ``ends`` above 0 a text in ``data[starts:ends]``, whose event is the element that holds it, or
-        for a text in a link -1 less that element; then ``starts`` and ``ends``. Void elements open only.
+        Events in the order of the page, of shape (events,): the number of an element that opens, -1 less the number of
+        one that closes, or with ``ends`` above 0 a text in ``data[starts:ends]``, whose event is the element that holds
+        it, or for a text in a link -1 less that element; then ``starts`` and ``ends``. Void elements open only.
         Tags, parents and flags of the elements, of shape (elements,); element 0 is the root and has no events.
         Numbers of events and elements; where the title starts and ends.
     """
@@ -360,7 +360,7 @@ def _attributes(data: Bytes, at: int, end: int) -> tuple[int, int, bool]:
         attribute = look_up(_ATTRIBUTE_KEYS, _ATTRIBUTE_VALUES, number)
         if attribute == 0:
             continue
-        if attribute == _CLASS or attribute == _ID:
+        if attribute in (_CLASS, _ID):
             flags |= _meaning(data, start, stop)
         elif attribute == _ROLE:
             flags |= look_up(_ROLE_KEYS, _ROLE_VALUES, _hash(data, start, stop))
@@ -420,10 +420,10 @@ def _hides(data: Bytes, at: int, end: int) -> bool:
 def _follows(data: Bytes, at: int, end: int, word: Bytes) -> bool:
     if at + len(word) > end:
         return False
-    for place in range(len(word)):
-        if _LOWER[data[at + place]] != word[place]:
-            return False
-    return True
+    place = 0
+    while place < len(word) and _LOWER[data[at + place]] == word[place]:
+        place += 1
+    return place == len(word)
 
 
 @compiled
@@ -465,7 +465,7 @@ def _ended_by_start_tag(tag: int, stacked: Codes, depth: int) -> int:
             if not (_INLINE[held] or _TRANSPARENT_TO_ITEMS[held]):
                 return depth
         elif what == _ENDS_TERM:
-            if held == _DT or held == _DD:
+            if held in (_DT, _DD):
                 return place - 1
             if not (_INLINE[held] or _TRANSPARENT_TO_ITEMS[held]):
                 return depth

@@ -247,9 +247,11 @@ def _address(text: bytes, keep_non_public: bool) -> ipaddress.IPv4Address | ipad
 _INTERNATIONAL = re2.compile(rb"(?:\+|\b00)[1-9](?:[0-9]|[ .\-/()\x{a0}\x{2011}]{1,2}[0-9(]){6,24}")
 _LABELLED = re2.compile(
     rf"(?i)(?:(?:{PHONE_LABELS})(?:\.? ?(?:no|nr|num|number|nummer|numéro|número|numero|numarası|号码|番号|번호))?"
-    rf"(?:(?-i:</?[a-z0-9]+>)|[^0-9\pL\x00\n<]){{0,10}}?|(?:{PHONE_VERBS})(?: ?\pL+){{0,3}}[ :]{{0,2}})"
+    rf"(?:(?-i:</?[a-z0-9]+>)|[^0-9\pL\x00\n<]){{0,10}}?|(?:{PHONE_VERBS})(?:(?: \pL+){{1,3}} |[ :]{{0,2}}))"
     r"(\(?[0-9](?:(?:[ .\-/()\x{a0}]|\) |\)-| \()?[0-9]){6,24})".encode()
 )
+# A label, or a verb and the words after it, up to the number: no more than is read around a hint of the number.
+_LABEL_BYTES = 112
 _DIGIT_BEFORE = re.compile(rb"[0-9A-Za-z][ \-/]\Z")
 _FOURS = re.compile(rb"[0-9]{4}(?: [0-9]{4})+(?![0-9])")
 # The number of a telephone behind the switchboard.
@@ -310,6 +312,8 @@ def _runs_on(buffer: bytes, end: int) -> bool:
 def _labelled_phones(buffer: bytes, marks: re.Pattern[str]) -> Iterator[Hit]:
     for match in _LABELLED.finditer(buffer):
         start = match.start(1)
+        if start - match.start() > _LABEL_BYTES:
+            continue
         if marks.search(buffer[max(0, match.start() - 4) : start].decode("utf-8", "ignore")):
             continue
         candidate = buffer[start : match.end(1)].decode()

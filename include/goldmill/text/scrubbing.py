@@ -74,7 +74,7 @@ def replace(texts: pa.Array, find: Finder, placeholders: Mapping[str, bytes]) ->
         ValueError: if a text is null.
     """
     rows = _rows(texts)
-    replaced: list[Counter[str]] = [Counter() for _ in rows]
+    replaced: dict[int, Counter[str]] = {}
     kept: dict[int, Counter[str]] = {}
     pending: Sequence[int] = range(len(rows))
     is_changed = False
@@ -89,13 +89,15 @@ def replace(texts: pa.Array, find: Finder, placeholders: Mapping[str, bytes]) ->
             if placeholder is None:
                 kept.setdefault(row, Counter())[hit.type] += 1
             else:
-                replaced[row][hit.type] += 1
+                replaced.setdefault(row, Counter())[hit.type] += 1
                 pieces.setdefault(row, []).append((hit.start - start, hit.end - start, placeholder))
         for row, cuts in pieces.items():
             rows[row] = _cut(rows[row], cuts)
         pending = sorted(pieces)
         is_changed = is_changed or bool(pieces)
-    counts = [sorted((replaced[row] + kept.get(row, Counter())).items()) for row in range(len(rows))]
+    counts: list[list[tuple[str, int]]] = [[] for _ in rows]
+    for row in replaced.keys() | kept.keys():
+        counts[row] = sorted((replaced.get(row, Counter()) + kept.get(row, Counter())).items())
     scrubbed = pa.array(rows, pa.large_binary()).cast(pa.large_string()).cast(texts.type) if is_changed else texts
     return Scrubbed(scrubbed, pa.array(counts, COUNTS_TYPE))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -106,3 +107,24 @@ def test_markup_leaves_its_text_block_by_block(corpora: ModuleType) -> None:
         "<page><info><desc>gone</desc></info><title>A  title</title>\n<p>One <em>two</em>\n three &amp; 4.</p></page>"
     )
     assert corpora._without_tags(page) == "A title\nOne two three & 4."
+
+
+def test_more_than_there_is_are_variations_that_are_no_duplicates(
+    corpora: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(corpora, "HOME", tmp_path)
+    written = [
+        {"id": f"{source}/{n}", "source": source, "text": "\n".join(f"{source} {n} line {i}" for i in range(9))}
+        for n in range(20)
+        for source in ("a", "b")
+    ]
+    corpora.path("text").write_text("".join(json.dumps(document) + "\n" for document in written))
+    size = sum(len(document["text"]) for document in written)
+    assert corpora.read("text") == written
+    assert corpora.read("text", 0.5 * size / 1e6) == written[:21]
+    more = corpora.read("text", 10 * size / 1e6)
+    assert more[:40] == written
+    assert sum(len(document["text"]) for document in more) == pytest.approx(10 * size, rel=0.01)
+    assert len({document["id"] for document in more}) == len({document["text"] for document in more}) == len(more)
+    lines = [set(document["text"].split("\n")) for document in more]
+    assert max(len(one & lines[0]) / len(one | lines[0]) for one in lines[1:]) < 0.5

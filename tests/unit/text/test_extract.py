@@ -158,7 +158,10 @@ def test_prose_that_is_hidden_until_a_script_shows_it_is_read() -> None:
         ("<pre>\n  a\n\n   b  \nc\n</pre>end", "  a\n\n   b\nc\n\nend"),
         ("a<br>b<br><br><br>c", "a\nb\n\nc"),
         ("x<b>y</b> <i> z</i>\xa0\xa0w", "xy z w"),
-        ("Mühl\xadrad &shy;&notit; &NotEqualTilde; &#150; &#x1F600; &hellip; &copy", "Mühlrad ¬it; ≂̸ \u2013 \U0001f600 … ©"),
+        (
+            "Mühl\xadrad &shy;&notit; &NotEqualTilde; &#150; &#x1F600; &hellip; &copy",
+            "Mühlrad ¬it; ≂̸ \u2013 \U0001f600 … ©",
+        ),
         ("a < b <3 <!-- c > --> d <!> e </ f> g", "a < b <3 d e g"),
         ("<a href=x>y<p>z</a>w", "y\n\nzw"),
         ("<span>a<div>b</span>c</div>d", "a\nbc\nd"),

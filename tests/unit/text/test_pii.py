@@ -311,6 +311,22 @@ def test_reading_only_where_hints_are_finds_what_reading_all_finds(parts: list[t
     )
 
 
+@given(
+    st.integers(0, 200),
+    st.sampled_from(
+        [
+            "AKIA" + "QWERTYUIOPASDFGH",
+            "AIza" + "abcdefgh" * 4 + "xyz",
+            "hf_" + "a" * 34,
+            "SG." + "b" * 22 + "." + "c" * 43,
+        ]
+    ),
+    st.sampled_from(["a ", "的 ", "A "]),
+)
+def test_keys_without_a_digit_are_found_wherever_they_stand(words: int, key: str, word: str) -> None:
+    assert scrubbed(f"{word * words}{key} end").endswith(" <API_KEY> end" if words else "<API_KEY> end")
+
+
 @given(any_texts)
 def test_a_batch_gives_what_its_rows_give_alone(texts: list[str]) -> None:
     together = scrub(pa.array(texts, pa.string()), RULES)
