@@ -50,7 +50,8 @@ def count_for(texts: pa.Array | pa.ChunkedArray, *families: Family) -> pa.Record
         ValueError: if a text is null.
     """
     wanted = {name for family in families for rule in rules_of(family) for name in (rule.part, rule.whole)}
-    counters = count_texts(texts, [name for name in COUNTERS if name in wanted])
+    # One column at least: a batch without columns would not know how many texts it is about.
+    counters = count_texts(texts, [name for name in COUNTERS if name in wanted] or ["lines"])
     if wanted.isdisjoint(SPACED_COUNTERS):
         return counters
     return joined(counters, count_spaced(texts))

@@ -476,3 +476,13 @@ def test_thresholds_that_nothing_can_pass_are_refused() -> None:
         GopherQualityRules(min_words=10, max_words=9)
     with pytest.raises(ValidationError, match="max_hash_ration"):
         GopherQualityRules(max_hash_ration=1)  # type: ignore[call-arg]
+
+
+def test_families_that_are_switched_off_pass_every_text() -> None:
+    """Nothing is counted then, but each text still has its verdict."""
+    families = (GopherRepetitionRules(enabled=False), GopherQualityRules(enabled=False))
+    texts = pa.array(["one", "", "two"])
+
+    verdicts = judge_prose(count_for(texts, *families), *families, languages=pa.array(["en", "en", "de"]))
+
+    assert verdicts.passed.to_pylist() == [True, True, True]
