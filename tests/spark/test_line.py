@@ -66,7 +66,7 @@ def test_each_kind_of_duplicate_is_removed_for_its_reason(corpus: Corpus) -> Non
     )
     recipe = corpus.recipe(sources={"first": {"priority": 1}, "second": {"priority": 2}, "web": {"priority": 3}})
 
-    reports = corpus.build("b1", recipe)
+    reports = corpus.build("b1", recipe, until="deduplicate")
 
     removed = removals(corpus, "b1")
     ids = {row["object_key"]: row["document_id"] for row in corpus.rows(DOCUMENTS, "b1")}
@@ -93,7 +93,7 @@ def test_a_chain_of_similar_documents_is_not_removed_as_a_whole(corpus: Corpus) 
         chain.append(edited(chain[-1], step, 4))
     corpus.land({f"s/{index}.txt": text for index, text in enumerate(chain)})
 
-    corpus.build("b1")
+    corpus.build("b1", until="deduplicate")
 
     kept = {row["document_id"]: row["object_key"] for row in corpus.rows(DOCUMENTS, "b1")}
     removed = removals(corpus, "b1")
@@ -108,14 +108,14 @@ def test_new_documents_are_compared_with_all_history(corpus: Corpus) -> None:
     """A later build removes what earlier versions hold, and never touches history."""
     one, two = prose(21), prose(22)
     corpus.land({"s/one.txt": one})
-    corpus.build("b1")
+    corpus.build("b1", until="deduplicate")
     corpus.publish("b1")
     corpus.land({"s/two.txt": two})
-    corpus.build("b2")
+    corpus.build("b2", until="deduplicate")
     corpus.publish("b2")
     corpus.land({"t/one_again.txt": one, "t/two_nearly.txt": edited(two, 3, 2), "t/new.txt": prose(23)})
 
-    corpus.build("b3", corpus.recipe(sources={"t": {"priority": 0}}))
+    corpus.build("b3", corpus.recipe(sources={"t": {"priority": 0}}), until="deduplicate")
 
     ids = {row["object_key"]: row["document_id"] for row in corpus.rows(DOCUMENTS, "b3")}
     removed = removals(corpus, "b3")
@@ -211,11 +211,11 @@ def test_candidates_are_those_of_a_brute_force_join(corpus: Corpus) -> None:
 def test_a_document_that_is_delivered_again_leaves_history_in_place(corpus: Corpus) -> None:
     """The same object lands again: its document has the id of the one in history, and only the new row goes."""
     corpus.land({"s/one.txt": prose(31)})
-    corpus.build("b1")
+    corpus.build("b1", until="deduplicate")
     corpus.publish("b1")
     corpus.seen.clear()
 
-    corpus.build("b2")
+    corpus.build("b2", until="deduplicate")
 
     (row,) = corpus.rows(DOCUMENTS, "b2")
     assert row["build_id"] == "b1"
@@ -251,10 +251,10 @@ def test_a_rebuild_starts_empty_and_does_not_step_over_a_newer_version(corpus: C
     corpus.land({"s/one.txt": prose(51), "s/two.txt": prose(52)})
     objects = corpus.claim()
     recipe = corpus.recipe()
-    for stage in STAGES:
+    for stage in ("refine", "deduplicate"):
         corpus.run(corpus.spec("b1", stage, objects, recipe))
     corpus.publish("b1")
-    for stage in STAGES:
+    for stage in ("refine", "deduplicate"):
         corpus.run(corpus.spec("b2", stage, objects[:1], recipe, rebuild=True))
     corpus.run(corpus.spec("b3", "refine", objects, recipe, rebuild=True))
 

@@ -21,7 +21,11 @@ from goldmill.stages.job import execute
 from goldmill.stages.refine import refine_documents
 from goldmill.stages.tokenize import tokenize_corpus
 
-STAGES = {"refine": refine_documents, "deduplicate": deduplicate_documents, "tokenize": tokenize_corpus}
+STAGES: dict[Stage, Any] = {
+    "refine": refine_documents,
+    "deduplicate": deduplicate_documents,
+    "tokenize": tokenize_corpus,
+}
 
 # Small texts in tests: what the rules think of them is tested elsewhere.
 LENIENT: dict[str, Any] = {
@@ -98,11 +102,14 @@ class Corpus:
         """Run one stage."""
         return execute(self.spark, spec, STAGES[spec.stage])
 
-    def build(self, build_id: str, recipe: Recipe | None = None, **values: Any) -> dict[str, StageReport]:
-        """Run all stages over what has arrived."""
+    def build(
+        self, build_id: str, recipe: Recipe | None = None, *, until: Stage = "tokenize", **values: Any
+    ) -> dict[str, StageReport]:
+        """Run the stages over what has arrived, up to and with ``until``."""
         recipe = recipe or self.recipe()
         objects = self.claim()
-        return {stage: self.run(self.spec(build_id, stage, objects, recipe, **values)) for stage in STAGES}
+        stages = list(STAGES)[: list(STAGES).index(until) + 1]
+        return {stage: self.run(self.spec(build_id, stage, objects, recipe, **values)) for stage in stages}
 
     def publish(self, build_id: str) -> None:
         """Fast-forward ``main`` to the build's branch."""
