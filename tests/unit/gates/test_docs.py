@@ -33,7 +33,7 @@ def test_pages_tell_what_failed_and_fetch_nothing(audit_uri: str, recipe: Recipe
     assert result.docs_uri == (docs / BUILD / "refine.html").as_uri()
     page = (docs / BUILD / "refine.html").read_text()
     for text in (
-        "failed 1 of 20",
+        "failed 1 of 22",
         "no_personal_data_is_left",
         "1 of 10 rows break it (10 %)",
         f"{6:032x}",
