@@ -20,7 +20,7 @@ from goldmill.lake.spark import BranchMoved, Lake
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SEQUENCES, SIGNATURES
 from goldmill.recipe import Recipe
 from goldmill.rules.deduplication import MinHashConfig
-from goldmill.stages.deduplicate import _pairs, deduplicate_documents
+from goldmill.stages.deduplicate import SketchChanged, _pairs, deduplicate_documents
 from goldmill.stages.job import Progress, StageContext
 from goldmill.stages.tokenizer import TokenizerChanged
 from goldmill.text.minhash import content_hashes, signatures
@@ -122,6 +122,18 @@ def test_new_documents_are_compared_with_all_history(corpus: Corpus) -> None:
     assert set(ids) == {"s/one.txt", "s/two.txt", "t/new.txt"}
     assert removed["t/one_again.txt"]["matched_document_id"] == ids["s/one.txt"]
     assert removed["t/two_nearly.txt"]["matched_document_id"] == ids["s/two.txt"]
+
+
+def test_history_that_was_signed_in_another_way_is_refused(corpus: Corpus) -> None:
+    """Other bands: the new signatures would match none of the old ones. A rebuild signs everything anew."""
+    corpus.land({"s/one.txt": prose(31)})
+    corpus.build("b1", until="deduplicate")
+    corpus.publish("b1")
+    corpus.land({"s/two.txt": prose(31)})
+    recipe = corpus.recipe(deduplicate={"minhash": {"bands": 20, "rows": 5}})
+
+    with pytest.raises(SketchChanged, match=r"minhash.*14x8.*20x5.*rebuild_from"):
+        corpus.build("b2", recipe, until="deduplicate")
 
 
 def test_batches_one_after_the_other_leave_what_one_batch_in_their_order_leaves(corpus: Corpus) -> None:

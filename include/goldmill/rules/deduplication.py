@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 # number changes no choice of bands and rows for up to 512 permutations.
 _INTEGRATION_POINTS = 256
 
+# Which hashes make signatures and content hashes. Raise it with any change to them: the table of signatures outlives
+# the code, and hashes of different versions are never equal.
+_SKETCH_VERSION = 2
 
 # In a band bucket every member is compared with this many leaders, the members that would be kept first, and not
 # with every other member: a licence text in 10 000 copies would make 50 million pairs. A near duplicate is missed
@@ -51,6 +54,11 @@ class MinHashConfig(BaseModel):
     def permutations(self) -> int:
         """Number of hash permutations, ``bands * rows``."""
         return self.bands * self.rows
+
+    @property
+    def sketch(self) -> str:
+        """Names what signatures are made with: those of another name do not compare."""
+        return f"v{_SKETCH_VERSION}-{self.shingle_words}w-{self.bands}x{self.rows}-seed{self.seed}"
 
     @property
     def lsh_midpoint(self) -> float:

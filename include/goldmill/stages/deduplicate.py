@@ -17,6 +17,8 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from goldmill.errors import GoldmillError
+from goldmill.lake.spark import BUILD_KEY
 from goldmill.lake.tables import DOCUMENTS, REMOVALS, SIGNATURES
 from goldmill.rules.deduplication import BUCKET_LEADERS
 from goldmill.text.minhash import jaccard, signatures, url_hashes
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
     from goldmill.rules.deduplication import MinHashConfig
     from goldmill.stages.job import StageContext
+
+# In the snapshot summary of each commit of signatures: what they were made with.
+SKETCH_KEY = "goldmill.sketch"
 
 # Up to so many keys of the batch are sent to every task that scans history, which is then never shuffled; one takes
 # about 40 bytes there. A larger batch is shuffled with its history.
@@ -43,18 +48,28 @@ _RANKED = ("document_id", "rank")
 _RULES = ("exact", "url", "minhash")
 
 
+class SketchChanged(GoldmillError):
+    """History was signed in another way, so that nothing new would ever match it."""
+
+
 def deduplicate_documents(context: StageContext) -> None:
     """Fill ``removals`` and ``signatures`` on the build's branch and delete the duplicates from ``documents``.
 
     Every step is keyed: run again after a crash, it finds what is already there.
+
+    Raises:
+        SketchChanged: the signatures of history do not compare with those of this recipe and release.
     """
     lake, spec = context.lake, context.spec
     lake.rebase(spec.branch, spec.build_id, rebuild=spec.rebuild)
+    if not spec.rebuild:
+        _check_history(context)
     if not context.is_staged("removals"):
         _find_duplicates(context)
     removals, kept = context.staged("removals"), context.staged("signatures")
     lake.append_once(removals, REMOVALS, spec.branch, spec.build_id, context.commit)
-    lake.append_once(kept, SIGNATURES, spec.branch, spec.build_id, context.commit)
+    sketch = {SKETCH_KEY: spec.recipe.deduplicate.minhash.sketch}
+    lake.append_once(kept, SIGNATURES, spec.branch, spec.build_id, context.commit, sketch)
     removed_ids = f"SELECT document_id FROM {lake.name(REMOVALS)}.`branch_{spec.branch}`"
     lake.delete_once(
         DOCUMENTS,
@@ -65,6 +80,21 @@ def deduplicate_documents(context: StageContext) -> None:
         f"build_id = '{spec.build_id}' AND document_id IN "
         f"({removed_ids} WHERE build_id = '{spec.build_id}' AND stage = 'deduplicate')",
     )
+
+
+def _check_history(context: StageContext) -> None:
+    spec, minhash = context.spec, context.spec.recipe.deduplicate.minhash
+    place = (SIGNATURES, spec.branch, spec.build_id)
+    if context.lake.inherited_property(*place, BUILD_KEY) is None:
+        return  # there is no history
+    kept = context.lake.inherited_property(*place, SKETCH_KEY)
+    if kept != minhash.sketch:
+        raise SketchChanged(
+            f"deduplicate.minhash: the documents of the corpus {spec.recipe.corpus!r} were signed as {kept or 'v1'}, "
+            f"this recipe and release sign as {minhash.sketch}: no duplicate of an older document would be found. "
+            "Set shingle_words, bands, rows and seed as they were, or rebuild the corpus from a version "
+            "(parameter rebuild_from)."
+        )
 
 
 def _find_duplicates(context: StageContext) -> None:

@@ -384,3 +384,15 @@ def test_weights_move_the_choice_and_bad_arguments_are_refused() -> None:
         MinHashConfig.for_threshold(0.8, 0)
     with pytest.raises(ValueError, match="false_positive_weight"):
         MinHashConfig.for_threshold(0.8, false_positive_weight=2.0)
+
+
+def test_hashes_are_those_of_this_version() -> None:
+    """Tables outlive the code: if this fails, hashes have changed, and ``_SKETCH_VERSION`` must be raised with them."""
+    texts = pa.array(["The mill stands where two rivers meet, and has ground grain for three hundred years."])
+
+    bands = signatures(texts, MinHashConfig()).field("bands").to_pylist()[0]
+
+    assert bands[:3] == [-9117045219190568195, -900509943454796086, 881631220492238571]
+    assert content_hashes(texts).to_pylist() == ["6a0410adab96a041d3cce89cfe194453"]
+    assert url_hashes(pa.array(["https://Example.org/a?b=1"])).to_pylist() == ["aa8f8f8dbc8c01c454e74d52eeeb245c"]
+    assert MinHashConfig().sketch == "v2-5w-14x8-seed1"
