@@ -44,6 +44,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "512",
         "spark.python.daemon.module": "goldmill.runtime.worker_daemon",
+        "spark.executorEnv.GOLDMILL_JOB": "refine_documents",
         "spark.log.level": "ERROR",
         # Tests run hundreds of tiny queries: compiling and replanning them costs more than running them.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",

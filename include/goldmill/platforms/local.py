@@ -56,7 +56,7 @@ class LocalPlatform:
             application=f"{spark.jobs_dir}/{job}.py",
             application_args=["--spec", spec_uri],
             driver_memory=spark.driver_memory,
-            conf=self._conf(lineage_uri),
+            conf=self._conf(job, lineage_uri),
             env_vars=self._environment(),
             master=spark.master,
             jars_dir=spark.jars_dir,
@@ -65,7 +65,7 @@ class LocalPlatform:
             **arguments,
         )
 
-    def _conf(self, lineage_uri: str) -> dict[str, str]:
+    def _conf(self, job: str, lineage_uri: str) -> dict[str, str]:
         spark, catalog = self._settings.spark, self._settings.catalog
         return {
             **catalog_conf(catalog.name, catalog.type, catalog.spark_properties()),
@@ -82,6 +82,7 @@ class LocalPlatform:
             "spark.driver.host": "127.0.0.1",
             # Not on macOS, whose system libraries do not survive a fork once they are loaded.
             **({} if sys.platform == "darwin" else {"spark.python.daemon.module": "goldmill.runtime.worker_daemon"}),
+            "spark.executorEnv.GOLDMILL_JOB": job,
             **spark.conf,
         }
 
