@@ -159,7 +159,7 @@ class Progress(_Repeated):
 
 
 class PeakMemory(_Repeated):
-    """Largest sum of the resident memory of all processes of the job: the driver, the JVM, the Python workers."""
+    """Largest resident memory of all processes of the job together: the driver, the JVM, the Python workers."""
 
     def __init__(self) -> None:
         super().__init__(_RSS_SECONDS)
@@ -173,10 +173,17 @@ class PeakMemory(_Repeated):
         total = 0
         for process in [self._root, *self._root.children(recursive=True)]:
             try:
-                total += process.memory_info().rss
+                total += _resident_bytes(process)
             except psutil.NoSuchProcess:
                 continue
         self.peak_bytes = max(self.peak_bytes, total)
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    """Resident memory; on Linux pages that forked workers share count once among them and not once in each."""
+    if psutil.LINUX:
+        return int(process.memory_full_info().pss)
+    return int(process.memory_info().rss)
 
 
 def execute(spark: SparkSession, spec: StageSpec, stage: Callable[[StageContext], None]) -> StageReport:
